@@ -1,0 +1,219 @@
+//! `rig.yaml`: the settings of a project. Unknown keys are errors, so that a misspelt rule never silently allows.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{ByteSize, PackId, rtp::RiskClass};
+
+/// The whole file; every key may be left out.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The packs whose tools are offered, by id. Installed packs that are not named here are not called.
+    pub packs: Vec<PackId>,
+    /// What `rig install` noted about each pack.
+    pub pack_metadata: BTreeMap<PackId, PackMetadata>,
+    /// A name for this set of packs, returned with every result. Computed from the lock when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pack_set_version: Option<String>,
+    /// Where the audit log is, relative to this file.
+    pub audit_db_path: AuditPath,
+    /// Where the gateway listens.
+    pub server: Server,
+    /// Where packs are found.
+    pub index: IndexSource,
+    /// Which calls are allowed, and how.
+    pub policy: Policy,
+    /// Where secrets come from.
+    pub secrets: Secrets,
+    /// How rig reaches the network.
+    pub network: Network,
+    /// Values of the packs' settings: pack, then name.
+    pub config: BTreeMap<PackId, BTreeMap<String, String>>,
+    /// The host's limits for one call.
+    pub limits: HostLimits,
+    /// Who may call the gateway, by tenant id.
+    pub tenants: BTreeMap<String, serde_json::Value>,
+    /// How packs from PyPI are installed.
+    pub python: Python,
+    /// How packs from npm are installed.
+    pub node: Node,
+}
+
+/// What `rig install` noted about a pack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PackMetadata {
+    /// The installed version.
+    pub version: String,
+    /// Where the pack came from.
+    pub source: String,
+    /// RFC 3339, UTC.
+    pub installed_at: String,
+}
+
+/// A path with the audit log's default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct AuditPath(pub String);
+
+impl Default for AuditPath {
+    fn default() -> Self {
+        Self(".rig/rig_audit.sqlite".into())
+    }
+}
+
+/// `server`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// The address to listen on.
+    pub host: String,
+    /// The port to listen on.
+    pub port: u16,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { host: "127.0.0.1".into(), port: 8787 }
+    }
+}
+
+/// `index`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct IndexSource {
+    /// `https://…`, `http://` on loopback, `file://…` or a path relative to this file.
+    pub url: Option<String>,
+    /// Public keys that may sign the index.
+    pub trusted_keys: Vec<String>,
+}
+
+/// `policy`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// Globs over tool names; absent allows every tool.
+    pub allowed_tools: Option<Vec<String>>,
+    /// Globs over tool names; they win over `allowed_tools`.
+    pub denied_tools: Vec<String>,
+    /// Risk classes whose calls a person must approve.
+    pub require_approval_for: Vec<RiskClass>,
+    /// Wall clock of one call in seconds.
+    #[schemars(range(min = 1, max = 3600))]
+    pub timeout_seconds: u32,
+    /// How often a retryable error of a read or idempotent tool is tried again.
+    #[schemars(range(max = 10))]
+    pub retries: u32,
+    /// Calls per time, by tool glob.
+    pub rate_limits: BTreeMap<String, serde_json::Value>,
+    /// Rules on arguments, by tool glob.
+    pub constraints: BTreeMap<String, serde_json::Value>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            allowed_tools: None,
+            denied_tools: Vec::new(),
+            require_approval_for: vec![RiskClass::Infra, RiskClass::Money, RiskClass::Destructive],
+            timeout_seconds: 30,
+            retries: 0,
+            rate_limits: BTreeMap::new(),
+            constraints: BTreeMap::new(),
+        }
+    }
+}
+
+/// `secrets`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Secrets {
+    /// Which provider is asked.
+    pub provider: SecretProvider,
+}
+
+/// Where secrets come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretProvider {
+    /// The environment, then the file `.env` beside this one.
+    #[default]
+    Env,
+}
+
+/// `network`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Network {
+    /// An HTTP proxy for everything that leaves the machine, for example `http://proxy.corp:3128`.
+    pub proxy: Option<String>,
+    /// Files with further certificate authorities (PEM), relative to this file: one path or a list.
+    #[serde(deserialize_with = "one_or_many")]
+    #[schemars(with = "OneOrMany")]
+    pub extra_ca: Vec<String>,
+    /// Hosts that may resolve to private addresses.
+    pub allow_private: Vec<String>,
+}
+
+/// `limits`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct HostLimits {
+    /// Linear memory of one call in total.
+    pub memory: ByteSize,
+    /// The size of the arguments of one call.
+    pub args: ByteSize,
+    /// The size of the output of one call.
+    pub output: ByteSize,
+    /// How many calls run at once.
+    pub concurrency: u32,
+}
+
+impl Default for HostLimits {
+    fn default() -> Self {
+        Self { memory: ByteSize::mib(64), args: ByteSize::mib(4), output: ByteSize::mib(16), concurrency: 256 }
+    }
+}
+
+/// `python`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Python {
+    /// The interpreter to use.
+    pub interpreter: Option<String>,
+    /// The registry to install from.
+    pub index_url: Option<String>,
+    /// Further registries.
+    pub extra_index_urls: Vec<String>,
+    /// Folders with wheels.
+    pub find_links: Vec<String>,
+    /// A file with version constraints.
+    pub constraints: Option<String>,
+}
+
+/// `node`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Node {
+    /// The registry to install from.
+    pub registry: Option<String>,
+    /// Registries by scope.
+    pub scopes: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(path) => vec![path],
+        OneOrMany::Many(paths) => paths,
+    })
+}

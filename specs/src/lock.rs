@@ -1,0 +1,167 @@
+//! `rig.lock`: exactly what is installed and what it may reach.
+//!
+//! Policy for changes: keys are only ever added, with a default that keeps older files loading; a file of a higher `version` is
+//! refused. The text is sorted, indented by two spaces and ends with a newline, and an unchanged lock is not rewritten.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use semver::Version;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{PackId, Sha256, manifest::Capabilities};
+
+/// The version of the format that this code reads and writes.
+pub const VERSION: u32 = 1;
+
+/// The lock file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Lock {
+    /// The version of the format; 1.
+    pub version: u32,
+    /// The rig that wrote the file.
+    #[serde(default)]
+    pub rig_version: String,
+    /// The index that packs were last resolved in.
+    #[serde(default)]
+    pub index_url: Option<String>,
+    /// When that index was made.
+    #[serde(default)]
+    pub index_generated_at: Option<String>,
+    /// When the file was first written (RFC 3339, UTC).
+    #[serde(default)]
+    pub created_at: String,
+    /// When the file was last changed (RFC 3339, UTC).
+    #[serde(default)]
+    pub updated_at: String,
+    /// Of the canonical JSON of everything else here: shows a damaged or hand-edited file. Absent in older files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Sha256>,
+    /// The packs by id.
+    #[serde(default)]
+    pub packs: BTreeMap<PackId, LockedPack>,
+}
+
+/// One installed pack.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LockedPack {
+    /// The id, as in the key.
+    pub pack_id: PackId,
+    /// The name of the package in its ecosystem; the id for components.
+    pub package: String,
+    /// The installed version.
+    #[schemars(with = "String")]
+    pub version: Version,
+    /// How the pack runs.
+    #[serde(default)]
+    pub runtime: Runtime,
+    /// Of the exact bytes. Absent in older files for packages that were not hashed.
+    #[serde(default)]
+    pub integrity: Option<Sha256>,
+    /// RFC 3339, UTC.
+    #[serde(default)]
+    pub installed_at: String,
+    /// Where the bytes came from.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// In bytes.
+    #[serde(default)]
+    pub size: Option<u64>,
+    /// The hash of the tools' shapes.
+    #[serde(default)]
+    pub interface_hash: Option<Sha256>,
+    /// The hash of all that a model reads.
+    #[serde(default)]
+    pub tools_hash: Option<Sha256>,
+    /// What was consented to.
+    #[serde(default)]
+    pub granted: Capabilities,
+    /// Other packs that it needs, with the versions chosen.
+    #[serde(default)]
+    pub dependencies: BTreeMap<PackId, String>,
+    /// For python and node: every file of the closure.
+    #[serde(default)]
+    pub artifacts: Vec<Artifact>,
+}
+
+/// How a pack runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Runtime {
+    /// A component in the sandbox.
+    Wasm,
+    /// A package from PyPI in an isolated runner. Older lock files name no runtime and hold only these.
+    #[default]
+    Python,
+    /// A package from npm in an isolated runner.
+    Node,
+}
+
+impl Runtime {
+    /// The runtime as it is written in every format.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Wasm => "wasm",
+            Self::Python => "python",
+            Self::Node => "node",
+        }
+    }
+}
+
+/// One file of a package's closure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Artifact {
+    /// The name of the file.
+    pub file: String,
+    /// Of its bytes.
+    pub integrity: Sha256,
+}
+
+impl Lock {
+    /// The digest of everything but the digest.
+    ///
+    /// # Panics
+    /// Never: the types here always have a JSON form.
+    #[must_use]
+    pub fn compute_digest(&self) -> Sha256 {
+        let bare = Self { digest: None, ..self.clone() };
+        let value = serde_json::to_value(&bare).unwrap_or(Value::Null);
+        Sha256::of_json(&value)
+    }
+
+    /// The text of the file, with a fresh digest.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let sealed = Self { digest: Some(self.compute_digest()), ..self.clone() };
+        let value = serde_json::to_value(&sealed).unwrap_or(Value::Null);
+        // Through `Value`, whose objects are sorted, so that the order of fields in this file does not matter.
+        let mut text = serde_json::to_string_pretty(&value).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_lock_loads() {
+        let text = r#"{ "version": 1, "packs": { "stripe": { "pack_id": "stripe", "package": "rig-pack-stripe", "version": "1.2.0" } } }"#;
+        let lock: Lock = serde_json::from_str(text).unwrap();
+        let pack = &lock.packs[&"stripe".parse().unwrap()];
+        assert_eq!((pack.runtime, pack.integrity, lock.digest), (Runtime::Python, None, None));
+    }
+
+    #[test]
+    fn the_text_is_sorted_and_sealed() {
+        let lock: Lock = serde_json::from_str(r#"{ "version": 1, "updated_at": "t" }"#).unwrap();
+        let text = lock.to_text();
+        assert!(text.ends_with("}\n") && text.find("created_at") < text.find("\"digest\""), "{text}");
+        let again: Lock = serde_json::from_str(&text).unwrap();
+        assert_eq!(again.digest, Some(again.compute_digest()));
+        assert_eq!(again.to_text(), text);
+    }
+}
