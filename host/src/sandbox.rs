@@ -6,6 +6,7 @@
 
 mod bindings;
 mod compiled;
+mod convert;
 mod engine;
 mod imports;
 mod instance;
@@ -14,7 +15,7 @@ mod trap;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Instant};
 
-use rig_specs::{Sha256, rtp};
+use rig_specs::Sha256;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::{Component, Linker};
 
@@ -175,36 +176,5 @@ impl Program {
         })
         .await
         .result
-    }
-}
-
-impl From<RiskClass> for rtp::RiskClass {
-    fn from(class: RiskClass) -> Self {
-        match class {
-            RiskClass::Read => Self::Read,
-            RiskClass::Write => Self::Write,
-            RiskClass::Infra => Self::Infra,
-            RiskClass::Money => Self::Money,
-            RiskClass::Destructive => Self::Destructive,
-        }
-    }
-}
-
-impl From<ErrorKind> for rtp::ErrorKind {
-    fn from(kind: ErrorKind) -> Self {
-        match kind {
-            ErrorKind::ValidationError => Self::ValidationError,
-            ErrorKind::AuthError => Self::AuthError,
-            ErrorKind::PermissionError => Self::PermissionError,
-            ErrorKind::NotFound => Self::NotFound,
-            ErrorKind::Conflict => Self::Conflict,
-            ErrorKind::RateLimited => Self::RateLimited,
-            ErrorKind::Transient => Self::Transient,
-            ErrorKind::Timeout => Self::Timeout,
-            ErrorKind::UpstreamError => Self::UpstreamError,
-            ErrorKind::PolicyBlocked => Self::PolicyBlocked,
-            ErrorKind::ApprovalRequired => Self::ApprovalRequired,
-            ErrorKind::InternalError => Self::InternalError,
-        }
     }
 }

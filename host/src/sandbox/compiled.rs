@@ -60,7 +60,9 @@ impl LoadError {
     pub fn hint(&self) -> String {
         match self {
             Self::Compile(_) => "reinstall the pack; if that does not help, report it to the pack's author".into(),
-            Self::Link(_) => "the pack was built for another version of rig: look for a newer one with `rig info`".into(),
+            Self::Link(_) => {
+                "the pack was built for another version of rig: look for a newer one with `rig info`".into()
+            }
             Self::Tampered { path, .. } => format!(
                 "nothing was run; remove the file and rig compiles it anew from the verified component: rm '{}'. Find out who \
                  wrote there: only your own programs can",
@@ -120,7 +122,8 @@ impl Cache {
         };
         home::private_dir(&self.dir).map_err(folder_error)?;
         let found = self.seal(digest, file.get(HEADER..).unwrap_or_default());
-        let expected = file.first_chunk().map_or_else(|| Sha256::from_bytes([0; 32]), |bytes| Sha256::from_bytes(*bytes));
+        let expected =
+            file.first_chunk().map_or_else(|| Sha256::from_bytes([0; 32]), |bytes| Sha256::from_bytes(*bytes));
         if found == expected {
             Ok(Some(file))
         } else {

@@ -67,13 +67,8 @@ pub(super) async fn run<R>(
 ) -> Ended<R> {
     let _ticking = engine.ticking();
     let log = CallLog::default();
-    let state = State {
-        limiter: Limiter::new(limits.memory),
-        reach,
-        log: log.clone(),
-        wasi: None,
-        started: Instant::now(),
-    };
+    let state =
+        State { limiter: Limiter::new(limits.memory), reach, log: log.clone(), wasi: None, started: Instant::now() };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(limits.copy);

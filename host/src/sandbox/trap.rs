@@ -84,7 +84,9 @@ pub(super) fn classify(error: wasmtime::Error, refused: Option<usize>, limit: us
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => Stop::Timeout,
         Some(Trap::StackOverflow) => Stop::Trap("its stack is full, most likely by endless recursion".into()),
-        Some(Trap::UnreachableCodeReached) => Stop::Trap("it panicked or ran into code that must not be reached".into()),
+        Some(Trap::UnreachableCodeReached) => {
+            Stop::Trap("it panicked or ran into code that must not be reached".into())
+        }
         Some(trap) => Stop::Trap(trap.to_string()),
         None if format!("{error:#}").contains("hostcall fuel") => Stop::CopyLimit,
         None => Stop::Trap(format!("{error:#}")),

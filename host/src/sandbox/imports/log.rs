@@ -72,7 +72,8 @@ struct Collected {
 impl CallLog {
     pub(in crate::sandbox) fn write(&self, level: Level, message: &str) {
         let mut collected = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = collected.logged.lines.len() < MAX_LINES && collected.bytes.saturating_add(message.len()) <= MAX_BYTES;
+        let fits =
+            collected.logged.lines.len() < MAX_LINES && collected.bytes.saturating_add(message.len()) <= MAX_BYTES;
         if fits {
             collected.bytes += message.len();
             collected.logged.lines.push(LogLine { level, message: message.to_owned() });

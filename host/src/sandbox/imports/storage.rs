@@ -132,7 +132,11 @@ fn checked(path: &str) -> Answer<&str> {
         && path.split('/').all(|part| !part.is_empty() && !part.starts_with(TEMP_PREFIX))
         && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
         && !path.split('/').any(|part| part == ".");
-    if plain { Ok(path) } else { Err(StorageError::InvalidPath(format!("`{}` is not a relative path of plain names", path.escape_debug()))) }
+    if plain {
+        Ok(path)
+    } else {
+        Err(StorageError::InvalidPath(format!("`{}` is not a relative path of plain names", path.escape_debug())))
+    }
 }
 
 fn failed(path: &str, error: &io::Error) -> StorageError {
@@ -140,7 +144,9 @@ fn failed(path: &str, error: &io::Error) -> StorageError {
     match error.kind() {
         io::ErrorKind::NotFound => StorageError::NotFound(format!("there is no file `{path}`")),
         // cap-std refuses to leave the folder, for example through a link.
-        io::ErrorKind::PermissionDenied => StorageError::InvalidPath(format!("`{path}` leads out of the pack's folder")),
+        io::ErrorKind::PermissionDenied => {
+            StorageError::InvalidPath(format!("`{path}` leads out of the pack's folder"))
+        }
         kind => StorageError::Io(format!("`{path}`: {kind}")),
     }
 }
@@ -155,7 +161,10 @@ impl HasData for HasFiles {
 
 impl Files<'_> {
     /// Runs file work off the executor's threads.
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Storage) -> Answer<T> + Send + 'static) -> Result<Answer<T>> {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Storage) -> Answer<T> + Send + 'static,
+    ) -> Result<Answer<T>> {
         let Some(storage) = self.0.cloned() else {
             return Ok(Err(StorageError::Denied("this pack was granted no storage".into())));
         };

@@ -22,9 +22,7 @@ use wasmtime_wasi::{
     cli::{IsTerminal, StdoutStream},
     p2::{OutputStream, Pollable, StreamError},
 };
-use wasmtime_wasi_http::{
-    Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
-};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
 use super::log::{CallLog, Level};
 use crate::{
@@ -78,7 +76,10 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
 /// Sends what `wasi:http` asks for through the gate, buffered like `rig:pack/http`.
 struct GateHooks(Option<Arc<CallEgress>>);
 
-type Sent = std::result::Result<(http::Response<WasiBody>, Box<dyn Future<Output = std::result::Result<(), Error>> + Send>), Error>;
+type Sent = std::result::Result<
+    (http::Response<WasiBody>, Box<dyn Future<Output = std::result::Result<(), Error>> + Send>),
+    Error,
+>;
 
 impl WasiHttpHooks for GateHooks {
     fn set_host_header(&mut self) -> bool {
