@@ -1,0 +1,318 @@
+//! Compiles one pack to a component, with flags that depend on nothing but the checkout and the toolchain.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+
+use crate::{
+    Error, LINKER, Route, Step, TARGET, Toolchain, cargo_env,
+    process::{self, Stopped, Stream},
+};
+
+/// The profile that a workspace may define for its packs.
+const PACK_PROFILE: &str = "pack";
+
+/// The profile that every package has.
+const FALLBACK_PROFILE: &str = "release";
+
+/// Separates the flags in `CARGO_ENCODED_RUSTFLAGS`.
+const FLAG_SEPARATOR: &str = "\u{1f}";
+
+/// What a caller may decide about a build.
+#[derive(Debug, Clone, Default)]
+pub struct BuildOptions {
+    /// Where cargo works; `wasm` in the package's own target folder when absent. It must not be the target folder of a cargo
+    /// that waits for this build: both would wait for one lock.
+    pub target_dir: Option<PathBuf>,
+    /// Refuse to change `Cargo.lock`.
+    pub locked: bool,
+    /// Use no network.
+    pub offline: bool,
+    /// Have the compiler colour what it says.
+    pub color: bool,
+}
+
+/// Compiles the package in `crate_dir` and returns the component as it was linked: not yet with a manifest in it.
+///
+/// # Errors
+/// When the folder holds no library package, or the package does not compile.
+pub fn build_pack(
+    toolchain: &Toolchain,
+    crate_dir: &Path,
+    options: &BuildOptions,
+    on_step: &mut dyn FnMut(Step),
+) -> Result<PathBuf, Error> {
+    let package = Package::read(toolchain, crate_dir)?;
+    let target_dir = options.target_dir.clone().unwrap_or_else(|| package.target_dir.join("wasm"));
+    let mut command = compile_command(toolchain, &package, &target_dir, options);
+    on_step(Step::Compiling { package: package.name.clone(), profile: package.profile.into() });
+    let mut component = None;
+    let ended = process::run(&mut command, None, &mut |stream, line| match stream {
+        Stream::Out => component = component_of(line, &package.id).or(component.take()),
+        Stream::Err => on_step(Step::Line(line.to_owned())),
+    });
+    let ended = ended.map_err(|stopped| not_run(&command, stopped))?;
+    if !ended.status.success() {
+        return Err(Error::Compile { package: package.name, stderr: ended.stderr });
+    }
+    component.ok_or(Error::NoArtifact(package.name))
+}
+
+fn compile_command(toolchain: &Toolchain, package: &Package, target_dir: &Path, options: &BuildOptions) -> Command {
+    let mut command = cargo(toolchain, &package.dir);
+    // The crate type is given here because of two others that a pack's Cargo.toml may have: with an `rlib` beside the `cdylib`,
+    // which unit tests want, cargo would leave link-time optimisation out.
+    command.args(["rustc", "--lib", "--crate-type", "cdylib", "--message-format", "json-render-diagnostics"]);
+    command.args(["--target", TARGET, "--profile", package.profile]);
+    command.arg("--manifest-path").arg(package.dir.join("Cargo.toml"));
+    command.arg("--target-dir").arg(target_dir);
+    command.args(["--color", if options.color { "always" } else { "never" }]);
+    if options.locked {
+        command.arg("--locked");
+    }
+    if options.offline {
+        command.arg("--offline");
+    }
+    command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", LINKER);
+    command.env("CARGO_ENCODED_RUSTFLAGS", rustflags(toolchain, package, target_dir).join(FLAG_SEPARATOR));
+    if toolchain.route == Route::Debian {
+        // A released compiler takes `-Z` only with this variable.
+        command.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=std,panic_abort");
+    }
+    command
+}
+
+/// Cargo without the environment of an outer cargo, with the toolchain's linker in reach.
+fn cargo(toolchain: &Toolchain, dir: &Path) -> Command {
+    let mut command = Command::new(&toolchain.cargo);
+    cargo_env::clean(&mut command);
+    let paths = env::var_os("PATH").unwrap_or_default();
+    let paths = std::iter::once(toolchain.tools.clone()).chain(env::split_paths(&paths));
+    if let Ok(paths) = env::join_paths(paths) {
+        command.env("PATH", paths);
+    }
+    command.env("RUSTC", &toolchain.rustc).current_dir(dir);
+    command
+}
+
+/// Flags that give folders names of their own, so that a pack is the same bytes wherever it is compiled. A changed flag compiles
+/// the standard library again: nothing here may depend on the single pack. Of several prefixes that fit, the last one counts.
+fn rustflags(toolchain: &Toolchain, package: &Package, target_dir: &Path) -> Vec<String> {
+    let mut renamed =
+        vec![(package.workspace.clone(), "/pack".to_owned()), (target_dir.to_owned(), "/target".to_owned())];
+    if let Some(home) = cargo_home() {
+        renamed.push((home, "/cargo".to_owned()));
+    }
+    // The name that the standard library of rustup bears.
+    let rust = format!("/rustc/{}", toolchain.commit);
+    renamed.push((toolchain.std_sources.clone(), rust.clone()));
+    // Debian links its folder, and cargo may follow the link.
+    renamed.extend(fs::canonicalize(&toolchain.std_sources).ok().map(|real| (real, rust)));
+    renamed.into_iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect()
+}
+
+/// Where cargo keeps the sources of dependencies.
+fn cargo_home() -> Option<PathBuf> {
+    env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")))
+}
+
+/// The `.wasm` file that a message of cargo names, when it is about that package.
+fn component_of(message: &str, package: &str) -> Option<PathBuf> {
+    let message: Value = serde_json::from_str(message).ok()?;
+    if message.get("reason")? != "compiler-artifact" || message.get("package_id")? != package {
+        return None;
+    }
+    let mut files = message.get("filenames")?.as_array()?.iter().filter_map(Value::as_str).map(PathBuf::from);
+    files.find(|file| file.extension().is_some_and(|extension| extension == "wasm"))
+}
+
+/// What cargo knows about a pack's package.
+#[derive(Debug)]
+struct Package {
+    name: String,
+    id: String,
+    dir: PathBuf,
+    workspace: PathBuf,
+    target_dir: PathBuf,
+    profile: &'static str,
+}
+
+impl Package {
+    fn read(toolchain: &Toolchain, crate_dir: &Path) -> Result<Self, Error> {
+        let dir = fs::canonicalize(crate_dir).map_err(|_| Error::NoManifest(crate_dir.to_owned()))?;
+        let manifest = dir.join("Cargo.toml");
+        if !manifest.is_file() {
+            return Err(Error::NoManifest(crate_dir.to_owned()));
+        }
+        let mut command = cargo(toolchain, &dir);
+        command.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]).arg(&manifest);
+        // Asked as the user's own cargo would be, so that the target folder is the one that the user chose.
+        for name in ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"] {
+            if let Some(value) = env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        let ended = process::ask(&mut command).map_err(|stopped| not_run(&command, stopped))?;
+        let unreadable = |detail: String| Error::Metadata { dir: dir.clone(), detail };
+        if !ended.status.success() {
+            return Err(unreadable(ended.stderr.trim().to_owned()));
+        }
+        let metadata: Value = serde_json::from_str(&ended.stdout).map_err(|error| unreadable(error.to_string()))?;
+        let text = |value: &Value, key: &str| {
+            let text = value.get(key).and_then(Value::as_str).map(str::to_owned);
+            text.ok_or_else(|| unreadable(format!("no `{key}` in it")))
+        };
+        let packages = metadata.get("packages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let is_this = |package: &&Value| {
+            package.get("manifest_path").and_then(Value::as_str).and_then(|path| fs::canonicalize(path).ok()).as_ref()
+                == Some(&manifest)
+        };
+        let package = packages.iter().find(is_this).ok_or_else(|| Error::NoPackage(dir.clone()))?;
+        let name = text(package, "name")?;
+        if !has_library(package) {
+            return Err(Error::NoLibrary(name));
+        }
+        let workspace = PathBuf::from(text(&metadata, "workspace_root")?);
+        Ok(Self {
+            name,
+            id: text(package, "id")?,
+            profile: profile_of(&workspace),
+            target_dir: PathBuf::from(text(&metadata, "target_directory")?),
+            workspace,
+            dir,
+        })
+    }
+}
+
+fn has_library(package: &Value) -> bool {
+    let targets = package.get("targets").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let kinds = targets.iter().filter_map(|target| target.get("kind")?.as_array()).flatten();
+    kinds.filter_map(Value::as_str).any(|kind| matches!(kind, "lib" | "rlib" | "cdylib" | "dylib" | "staticlib"))
+}
+
+/// The workspace's profile for packs, when it has one. A manifest that cannot be read is cargo's to complain about.
+fn profile_of(workspace: &Path) -> &'static str {
+    let manifest = fs::read_to_string(workspace.join("Cargo.toml")).unwrap_or_default();
+    let manifest: toml::Table = toml::from_str(&manifest).unwrap_or_default();
+    let profiles = manifest.get("profile").and_then(toml::Value::as_table);
+    if profiles.is_some_and(|profiles| profiles.contains_key(PACK_PROFILE)) { PACK_PROFILE } else { FALLBACK_PROFILE }
+}
+
+fn not_run(command: &Command, stopped: Stopped) -> Error {
+    let command = process::shown(command);
+    match stopped {
+        Stopped::Missing => Error::NoProgram("cargo"),
+        Stopped::Io(source) => Error::Run { command, source },
+        Stopped::TooLong(limit) => Error::Failed { command, detail: format!("it took over {} s", limit.as_secs()) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Machine;
+
+    const METADATA: &str = r#"{"packages":[{"name":"one","id":"path+file:///one#0.1.0","manifest_path":"TOP/one/Cargo.toml","targets":[{"kind":["cdylib","rlib"]}]},{"name":"two","id":"path+file:///two#0.1.0","manifest_path":"TOP/two/Cargo.toml","targets":[{"kind":["bin"]}]}],"workspace_root":"TOP","target_directory":"TOP/target"}"#;
+
+    /// A machine whose cargo answers with two packages, and compiles as `compile`, a shell script, says.
+    fn machine(compile: &str) -> (Machine, Toolchain) {
+        let machine = Machine::new();
+        let top = machine.at("").display().to_string();
+        let metadata = METADATA.replace("TOP/", &top).replace("TOP", top.trim_end_matches('/'));
+        for file in ["Cargo.toml", "one/Cargo.toml", "two/Cargo.toml"] {
+            machine.file(file);
+        }
+        machine.program("cargo", &format!("[ \"$1\" = metadata ] && echo '{metadata}' && exit 0\n{compile}"));
+        let toolchain = Toolchain {
+            route: Route::Debian,
+            release: "1.96.0".into(),
+            commit: "c0ffee".into(),
+            rustc: "/usr/bin/rustc".into(),
+            cargo: machine.at("bin/cargo"),
+            tools: machine.at("tools"),
+            std_sources: machine.at("no sources"),
+        };
+        (machine, toolchain)
+    }
+
+    fn build(toolchain: &Toolchain, dir: &Path) -> (Result<PathBuf, Error>, Vec<String>) {
+        let mut told = Vec::new();
+        let built = build_pack(toolchain, dir, &BuildOptions::default(), &mut |step| told.push(step.to_string()));
+        (built, told)
+    }
+
+    const SUCCESS: &str = r#"echo '{"reason":"compiler-artifact","package_id":"other","filenames":["/x/other.wasm"]}'
+        echo '{"reason":"compiler-artifact","package_id":"path+file:///one#0.1.0","filenames":["/x/one.rlib","/x/one.wasm"]}'
+        echo '{"reason":"build-finished","success":true}'
+        echo '   Compiling one' >&2
+        echo "$CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER|$RUSTC_BOOTSTRAP|$RUSTC|$CARGO_MANIFEST_DIR|${PATH%%:*}" > "$TOP/env"
+        printf '%s' "$CARGO_ENCODED_RUSTFLAGS" | /usr/bin/tr '\037' '\n' > "$TOP/flags""#;
+
+    #[test]
+    fn debians_compiler_is_driven_as_it_needs() {
+        let (machine, toolchain) = machine(SUCCESS);
+        let (built, told) = build(&toolchain, &machine.at("one"));
+        assert_eq!(built.unwrap(), Path::new("/x/one.wasm"));
+        assert_eq!(told, ["compiling one (profile release)", "   Compiling one"]);
+
+        let top = fs::canonicalize(machine.at("")).unwrap();
+        let top = top.display();
+        let log = fs::read_to_string(machine.at("log")).unwrap();
+        assert_eq!(
+            log.lines().last().unwrap(),
+            format!(
+                "cargo rustc --lib --crate-type cdylib --message-format json-render-diagnostics --target {TARGET} --profile \
+                 release --manifest-path {top}/one/Cargo.toml --target-dir {top}/target/wasm --color never \
+                 -Zbuild-std=std,panic_abort"
+            )
+        );
+        let env = fs::read_to_string(machine.at("env")).unwrap();
+        assert_eq!(env.trim(), format!("{LINKER}|1|/usr/bin/rustc||{top}/tools"), "an outer cargo must not be seen");
+        let flags = fs::read_to_string(machine.at("flags")).unwrap();
+        assert!(flags.starts_with(&format!("--remap-path-prefix={top}=/pack\n")), "{flags}");
+        assert!(flags.contains(&format!("--remap-path-prefix={top}/target/wasm=/target\n")), "{flags}");
+        assert!(flags.ends_with(&format!("--remap-path-prefix={top}/no sources=/rustc/c0ffee")), "{flags}");
+        assert!(!flags.contains("/one"), "flags of one pack would compile the standard library again: {flags}");
+    }
+
+    #[test]
+    fn rustups_compiler_needs_no_unstable_flags_and_the_workspace_chooses_the_profile() {
+        let (machine, mut toolchain) = machine(SUCCESS);
+        toolchain.route = Route::Rustup;
+        fs::write(machine.at("Cargo.toml"), "[profile.pack]\ninherits = 'release'").unwrap();
+        let (built, told) = build(&toolchain, &machine.at("one"));
+        assert_eq!(built.unwrap(), Path::new("/x/one.wasm"));
+        assert_eq!(told[0], "compiling one (profile pack)");
+        let log = fs::read_to_string(machine.at("log")).unwrap();
+        assert!(!log.contains("-Z"), "{log}");
+        let env = fs::read_to_string(machine.at("env")).unwrap();
+        assert!(env.starts_with(&format!("{LINKER}||")), "{env}");
+    }
+
+    #[test]
+    fn what_is_no_pack_is_told() {
+        let (machine, toolchain) = machine("echo 'error: it is wrong' >&2; exit 101");
+        let (error, told) = build(&toolchain, &machine.at("one"));
+        let error = error.unwrap_err();
+        assert_eq!(error.to_string(), "the package `one` does not compile");
+        assert!(matches!(error, Error::Compile { stderr, .. } if stderr == "error: it is wrong"));
+        assert_eq!(told[1], "error: it is wrong");
+
+        let message = |dir: &str| build(&toolchain, &machine.at(dir)).0.unwrap_err().to_string();
+        assert_eq!(message("two"), "the package `two` has no library to make a component of");
+        assert_eq!(message("none"), format!("{} has no Cargo.toml", machine.at("none").display()));
+        let top = fs::canonicalize(machine.at("")).unwrap();
+        assert_eq!(message(""), format!("{} is a workspace without a package of its own", top.display()));
+    }
+
+    #[test]
+    fn a_success_without_a_component_is_an_error() {
+        let (machine, toolchain) = machine("echo '{\"reason\":\"build-finished\"}'; echo 'not json'");
+        let (error, _) = build(&toolchain, &machine.at("one"));
+        assert_eq!(error.unwrap_err().to_string(), "cargo compiled the package `one`, but named no .wasm file");
+    }
+}

@@ -1,0 +1,43 @@
+//! Compiles a real crate with the toolchain of this machine. Slow where the standard library has to be compiled, so it is left
+//! out by default: `cargo test -p rig-toolchain -- --ignored`.
+
+#![allow(clippy::unwrap_used, reason = "a test of its own crate: a failed step ends it")]
+
+use std::{fs, path::Path};
+
+use rig_toolchain::{BuildOptions, Choice, build_pack, find_or_install};
+
+const MANIFEST: &str =
+    "[package]\nname = \"sample\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[profile.release]\nstrip = true\n";
+
+/// Its panics name files of the crate and of the standard library.
+const SOURCE: &str = r#"
+#[unsafe(no_mangle)]
+pub extern "C" fn sum(count: usize) -> usize {
+    let many: Vec<usize> = (0..count).collect();
+    many.iter().sum::<usize>() + many[count / 2] + core::panic::Location::caller().file().len()
+}
+"#;
+
+fn build(dir: &Path) -> Vec<u8> {
+    fs::create_dir_all(dir.join("src")).unwrap();
+    fs::write(dir.join("Cargo.toml"), MANIFEST).unwrap();
+    fs::write(dir.join("src/lib.rs"), SOURCE).unwrap();
+    let choice = std::env::var("RIG_WASM_TOOLCHAIN").unwrap_or_default().parse::<Choice>().unwrap();
+    let toolchain = find_or_install(choice, dir, &mut |_| ()).unwrap();
+    let options = BuildOptions { target_dir: Some(dir.join("target")), offline: true, ..BuildOptions::default() };
+    let built = build_pack(&toolchain, dir, &options, &mut |_| ());
+    fs::read(built.unwrap()).unwrap()
+}
+
+#[test]
+#[ignore = "compiles the standard library twice where rustup's target is missing"]
+fn a_pack_is_the_same_bytes_from_different_folders() {
+    let dir = tempfile::tempdir().unwrap();
+    let one = build(&dir.path().join("one"));
+    let other = build(&dir.path().join("another/deeper/folder"));
+    assert_eq!(&one[..8], b"\0asm\x0d\0\x01\0", "it is a component, not a core module");
+    assert!(one == other, "{} and {} bytes that differ", one.len(), other.len());
+    let names_this_machine = dir.path().to_str().unwrap().as_bytes();
+    assert!(!one.windows(names_this_machine.len()).any(|part| part == names_this_machine));
+}
