@@ -13,6 +13,9 @@ mod instance;
 mod limits;
 mod trap;
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Instant};
 
 use rig_specs::Sha256;
