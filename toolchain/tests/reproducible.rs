@@ -25,7 +25,7 @@ fn build(dir: &Path) -> Vec<u8> {
     fs::write(dir.join("src/lib.rs"), SOURCE).unwrap();
     let choice = std::env::var("RIG_WASM_TOOLCHAIN").unwrap_or_default().parse::<Choice>().unwrap();
     let toolchain = find_or_install(choice, dir, &mut |_| ()).unwrap();
-    let options = BuildOptions { target_dir: Some(dir.join("target")), offline: true, ..BuildOptions::default() };
+    let options = BuildOptions { target_dir: Some(dir.join("target")), ..BuildOptions::default() };
     let built = build_pack(&toolchain, dir, &options, &mut |_| ());
     fs::read(built.unwrap()).unwrap()
 }
