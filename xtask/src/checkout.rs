@@ -98,9 +98,22 @@ impl Checkout {
     }
 }
 
-/// The cargo that runs this task.
+/// The cargo that runs this task, without what it told this program about its own package: build scripts of dependencies look at
+/// these variables, and would run again each time that a task follows a plain `cargo build` or the other way round.
 fn cargo() -> Command {
-    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(is_of_package) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+fn is_of_package(variable: &str) -> bool {
+    let prefixes = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+    let names = ["CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "OUT_DIR"];
+    prefixes.iter().any(|prefix| variable.starts_with(prefix)) || names.contains(&variable)
 }
 
 fn is_root(dir: &Path) -> bool {
@@ -110,4 +123,30 @@ fn is_root(dir: &Path) -> bool {
 fn outside(here: &Path) -> Fail {
     Fail::new(format!("{} is not inside a checkout of rig", here.display()))
         .hint("run it in the folder that `git clone` made: the one with xtask/ and example-packs/ in it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_variables_of_the_own_package_are_taken_away() {
+        for gone in ["CARGO_PKG_NAME", "CARGO_MANIFEST_DIR", "CARGO_PRIMARY_PACKAGE", "OUT_DIR"] {
+            assert!(is_of_package(gone), "{gone}");
+        }
+        for kept in ["CARGO", "CARGO_HOME", "CARGO_TARGET_DIR", "CARGO_NET_OFFLINE", "RUSTFLAGS", "PATH"] {
+            assert!(!is_of_package(kept), "{kept}");
+        }
+    }
+
+    #[test]
+    fn a_folder_elsewhere_is_told_apart() {
+        assert!(is_root(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()));
+        assert!(!is_root(Path::new("/")));
+        assert_eq!(
+            outside(Path::new("/elsewhere")).to_string(),
+            "error: /elsewhere is not inside a checkout of rig\n hint: run it in the folder that `git clone` made: the one with \
+             xtask/ and example-packs/ in it"
+        );
+    }
 }

@@ -9,7 +9,7 @@ use std::{
 use crate::{checkout::Checkout, fail::Fail, run, test::Outcome};
 
 /// The version that is installed. Others may read `deny.toml` in another way.
-const VERSION: &str = "0.19";
+const VERSION: &str = "0.20.2";
 
 /// What is checked without a network. Known vulnerabilities need a database from a git host.
 const OFFLINE_CHECKS: [&str; 3] = ["bans", "licenses", "sources"];
