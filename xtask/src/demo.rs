@@ -132,3 +132,38 @@ impl Stage {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_command_that_ends_otherwise_than_it_must_is_a_failure() {
+        let _alone = run::alone();
+        let dir = tempfile::tempdir().unwrap();
+        let rig = dir.path().join("rig");
+        fs::write(&rig, "#!/bin/sh\necho \"$RIG_HOME|${GITHUB_TOKEN-unset}|$PWD\" > log\nexit \"$1\"\n").unwrap();
+        fs::set_permissions(&rig, fs::Permissions::from_mode(0o755)).unwrap();
+        let checkout = Checkout::at(dir.path().to_owned(), dir.path().join("target"));
+        let old = dir.path().join("target/demo/project/rig.yaml");
+        fs::create_dir_all(old.parent().unwrap()).unwrap();
+        fs::write(&old, "old").unwrap();
+
+        let stage = Stage::set(&checkout, rig).unwrap();
+        assert!(!old.exists(), "the project is made anew");
+        stage.play(&["0"], 0).unwrap();
+        stage.play(&["3"], EXIT_TOOL_ERROR).unwrap();
+        let error = stage.play(&["1"], 0).unwrap_err();
+        let project = stage.project.display();
+        assert_eq!(
+            error.to_string(),
+            format!("error: `rig 1` ended with exit code 1, and should end with 0\n hint: the project is in {project}")
+        );
+        assert!(stage.play(&["0"], EXIT_TOOL_ERROR).is_err(), "a failure that should be seen and is not");
+        let log = fs::read_to_string(stage.project.join("log")).unwrap();
+        let demo = dir.path().join("target/demo");
+        assert_eq!(log.trim(), format!("{0}/home|unset|{0}/project", demo.display()));
+    }
+}
