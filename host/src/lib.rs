@@ -11,4 +11,5 @@ pub mod egress;
 pub mod home;
 pub mod install;
 pub mod project;
+pub mod sandbox;
 pub mod secrets;

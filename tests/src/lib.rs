@@ -1,1 +1,53 @@
+//! The harness of the end-to-end tests: everything a test needs to drive the built `rig` binary from outside.
+//!
+//! - [`Project`]: a project, a home and a user of their own in a temporary folder, and runs of the binary in a clean
+//!   environment. [`snapshot!`] compares a whole run with text that stands in the test.
+//! - [`Upstream`]: stands in for the services that packs talk to, under their real names, over real TLS.
+//! - [`IndexServer`]: serves an index and its components over loopback HTTP, as badly as a test wants.
+//! - [`packs`]: components and indexes to install, good and bad.
+//!
+//! What is not here: building. `cargo xtask test` builds the binary and the packs and says where they are.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a harness reports what is wrong by panicking: that is what fails the test"
+)]
+#![allow(clippy::must_use_candidate, reason = "most of what is here is called for its checks")]
+
+mod artifacts;
+mod filters;
+mod http;
+mod index_server;
+mod output;
+mod project;
+mod run;
+mod tls;
+mod upstream;
+
+pub mod packs;
+
+pub use http::{Recorded, Reply};
+pub use index_server::IndexServer;
+pub use insta;
+pub use output::Output;
+pub use project::Project;
+pub use run::{Child, Run};
+pub use tls::Flaw;
+pub use upstream::Upstream;
+
+/// Runs `rig` in a project and compares exit code, stdout and stderr with the text in the test. What varies from run to run
+/// (paths, hashes, times, sizes, ports) is replaced first. Gives the [`Output`] back for further checks.
+///
+/// Fill in new text with `cargo insta test --accept`, then read it: the text is what a person will see.
+#[macro_export]
+macro_rules! snapshot {
+    ($project:expr, $args:expr, @$expected:literal) => {{
+        let project = &$project;
+        let output = project.rig(&$args);
+        project.filters().bind(|| $crate::insta::assert_snapshot!(output.to_string(), @$expected));
+        output
+    }};
+}

@@ -1,1 +1,22 @@
+//! The attribute `#[tool]` of `rig-sdk`, which documents it. Nothing here is for use without that crate.
 
+mod attribute;
+mod doc;
+mod expand;
+mod params;
+
+use proc_macro::TokenStream;
+
+/// Makes a function a tool; see the documentation of `rig_sdk`.
+#[proc_macro_attribute]
+pub fn tool(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    let item = proc_macro2::TokenStream::from(item);
+    match expand::tool(attribute.into(), item.clone()) {
+        Ok(tokens) => tokens.into(),
+        // The function stays, without what only `#[tool]` understands, so that its callers do not fail as well.
+        Err(error) => {
+            let (error, function) = (error.into_compile_error(), expand::function_alone(item));
+            quote::quote!(#error #function).into()
+        }
+    }
+}

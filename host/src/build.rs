@@ -1,0 +1,137 @@
+//! Makes a pack of a linked component: asks it for its tools and embeds them, with the manifest, in a custom section.
+//!
+//! Compiling the source is the business of `rig-toolchain`; this part starts from the component that the linker wrote.
+
+use rig_specs::{
+    manifest::{EmbeddedPack, Manifest, SECTION},
+    rtp::{self, PackTool},
+    schemas,
+};
+use serde_json::{Map, Value};
+use wasm_encoder::{ComponentSection, CustomSection, Encode};
+
+use crate::{call::schema::Schema, sandbox::ToolDef};
+
+/// Why a pack could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The manifest is not what it should be.
+    #[error("rig-pack.toml cannot be read: {0}")]
+    Manifest(String),
+    /// The manifest and the tools do not fit together. One sentence each.
+    #[error("the pack cannot be published as it is:{}", list(.0))]
+    Problems(Vec<String>),
+}
+
+fn list(problems: &[String]) -> String {
+    problems.iter().map(|problem| format!("\n  - {problem}")).collect()
+}
+
+impl BuildError {
+    /// What to do next.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Manifest(_) => "the keys of a manifest are described in specs/rig-pack.schema.json",
+            Self::Problems(_) => "mend them in rig-pack.toml or in the source, and build again",
+        }
+    }
+}
+
+/// Reads a manifest.
+pub fn manifest(text: &str) -> Result<Manifest, BuildError> {
+    toml::from_str(text).map_err(|error| BuildError::Manifest(error.to_string().trim_end().to_owned()))
+}
+
+/// Embeds the manifest and the described tools in a component.
+///
+/// A tool whose error schema is `{}` gets the common one here, once, so that every hash is over what is embedded.
+pub fn assemble(component: &[u8], manifest: Manifest, described: Vec<ToolDef>) -> Result<(Vec<u8>, EmbeddedPack), BuildError> {
+    let mut problems = Vec::new();
+    let mut tools = Vec::new();
+    for tool in described {
+        let name = tool.name.escape_debug().to_string();
+        match convert(tool) {
+            Ok(tool) => tools.push(tool),
+            Err(why) => problems.push(format!("tool `{name}`: {why}")),
+        }
+    }
+    tools.sort_by(|a, b| a.def.name.cmp(&b.def.name));
+    let pack = EmbeddedPack { format: EmbeddedPack::FORMAT, manifest, tools };
+    problems.extend(pack.problems());
+    problems.extend(pack.tools.iter().flat_map(schema_problems));
+    if !problems.is_empty() {
+        return Err(BuildError::Problems(problems));
+    }
+    let json = serde_json::to_value(&pack).map_err(|error| BuildError::Problems(vec![error.to_string()]))?;
+    let json = rig_specs::digest::canonical_json(&json);
+    let section = CustomSection { name: SECTION.into(), data: json.as_bytes().into() };
+    let mut bytes = component.to_vec();
+    bytes.push(ComponentSection::id(&section));
+    section.encode(&mut bytes);
+    Ok((bytes, pack))
+}
+
+fn convert(tool: ToolDef) -> Result<PackTool, String> {
+    let schema = |which: &str, text: &str| -> Result<Value, String> {
+        serde_json::from_str(text).map_err(|error| format!("its {which} is not JSON: {error}"))
+    };
+    let object = |which: &str, text: &str| -> Result<Map<String, Value>, String> {
+        serde_json::from_str(text).map_err(|error| format!("its {which} is not a JSON object: {error}"))
+    };
+    let mut examples = Vec::new();
+    for example in &tool.examples {
+        examples.push(rtp::Example {
+            description: example.description.clone(),
+            args: object("example", &example.args)?,
+            output: example.output.as_deref().map(|output| object("example's output", output)).transpose()?,
+        });
+    }
+    let mut error_schema = schema("error schema", &tool.error_schema)?;
+    if error_schema == Value::Object(Map::new()) {
+        error_schema = schemas::tool_error();
+    }
+    Ok(PackTool {
+        def: rtp::ToolDef {
+            input_schema: schema("input schema", &tool.input_schema)?,
+            output_schema: schema("output schema", &tool.output_schema)?,
+            error_schema,
+            policy_defaults: object("policy defaults", &tool.policy_defaults)?,
+            name: tool.name,
+            description: tool.description,
+            auth_slots: tool.auth_slots,
+            risk_class: tool.risk_class.into(),
+            tags: tool.tags,
+            examples,
+        },
+        title: tool.title,
+        idempotent: tool.idempotent,
+    })
+}
+
+/// Schemas that do not compile, and examples that the tool's own schemas refuse.
+fn schema_problems(tool: &PackTool) -> Vec<String> {
+    let name = &tool.def.name;
+    let mut problems = Vec::new();
+    let mut compile = |which: &str, source: &Value| match Schema::compile(source) {
+        Ok(schema) => Some(schema),
+        Err(why) => {
+            problems.push(format!("tool `{name}`: its {which} schema cannot be used: {why}"));
+            None
+        }
+    };
+    let (input, output) = (compile("input", &tool.def.input_schema), compile("output", &tool.def.output_schema));
+    compile("error", &tool.def.error_schema);
+    for example in &tool.def.examples {
+        let checks = [("arguments", &input, Some(&example.args)), ("output", &output, example.output.as_ref())];
+        for (which, schema, value) in checks {
+            let (Some(schema), Some(value)) = (schema, value) else { continue };
+            let value = Value::Object(value.clone());
+            if !schema.accepts(&value) {
+                let why = schema.explain(&value).join("; ");
+                problems.push(format!("tool `{name}`: the {which} of its example `{}`: {why}", example.description));
+            }
+        }
+    }
+    problems
+}

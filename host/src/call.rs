@@ -1,0 +1,180 @@
+//! The call pipeline: the one function through which every call of a tool goes, whoever makes it.
+//!
+//! Find the tool in the snapshot → policy → validate the arguments → approval → resolve secrets → run in the sandbox → validate the
+//! output → answer. [`Caller::call`] owns this order and is the one outer place that reports: the inner functions return what
+//! happened, and it turns every end, good or bad, into one [`Called`]. The command line and every server are thin translations
+//! into it.
+
+pub mod catalog;
+pub mod json;
+pub mod policy;
+pub mod reach;
+pub mod schema;
+
+mod answer;
+mod attempt;
+mod inner;
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rig_specs::{
+    config::Config,
+    rtp::{CallContext, ErrorKind, ToolResult},
+};
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+pub use answer::CallError;
+pub use catalog::{Snapshot, Tool, VerifiedPack};
+
+use crate::{
+    egress::{EgressRecord, Gate},
+    home::Home,
+    sandbox::{Logged, Sandbox},
+    secrets::Provider,
+};
+use policy::{Decision, Policy};
+
+/// One call as it is asked for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The tool's full name.
+    pub tool: String,
+    /// The arguments as JSON text, as they came.
+    pub args: String,
+    /// Who calls.
+    pub context: CallContext,
+    /// A shorter wall clock than the policy's.
+    pub timeout: Option<Duration>,
+    /// 0 for calls from outside; one more for each call that a tool makes to another.
+    pub depth: u32,
+}
+
+/// How a call ended: the answer for the caller and the facts for whoever records it.
+#[derive(Debug)]
+pub struct Called {
+    /// The answer.
+    pub result: ToolResult,
+    /// The facts.
+    pub record: Record,
+}
+
+/// The facts of one call. Holds no secret and no arguments.
+#[derive(Debug, Default)]
+pub struct Record {
+    /// How long the call took, from the request to the answer.
+    pub duration: Duration,
+    /// How many attempts were made; 0 when the sandbox was never entered.
+    pub attempts: u32,
+    /// Which secrets were used and where they came from, for example `env:STRIPE_API_KEY`.
+    pub auth: Vec<String>,
+    /// What was sent.
+    pub egress: Vec<EgressRecord>,
+    /// What the pack logged, with known secrets taken out.
+    pub log: Logged,
+}
+
+/// Everything that calls share: the tools, the rules, and the ways out.
+pub struct Caller {
+    snapshot: Arc<Snapshot>,
+    sandbox: Sandbox,
+    gate: Arc<Gate>,
+    provider: Arc<Provider>,
+    policy: Policy,
+    config: Config,
+    storage_root: PathBuf,
+}
+
+impl Caller {
+    /// Puts a pipeline together. `project` is the project's folder.
+    #[must_use]
+    pub fn new(
+        snapshot: Arc<Snapshot>,
+        sandbox: Sandbox,
+        gate: Arc<Gate>,
+        provider: Arc<Provider>,
+        config: Config,
+        home: &Home,
+        project: &std::path::Path,
+    ) -> Self {
+        let policy = Policy::new(&config.policy);
+        let storage_root = reach::storage_root(&home.storage(), project);
+        Self { snapshot, sandbox, gate, provider, policy, config, storage_root }
+    }
+
+    /// The tools that can be called.
+    #[must_use]
+    pub fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    /// Makes one call. Always answers; `cancel` ends it early.
+    pub async fn call(self: &Arc<Self>, request: Request, cancel: CancellationToken) -> Called {
+        let started = Instant::now();
+        let id = request.context.request_id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+        let mut record = Record::default();
+        let tool = self.snapshot.get(&request.tool);
+        let ended = match tool {
+            Some(tool) => self.run(tool, &request, &id, cancel, started, &mut record).await,
+            None => Err(CallError::unknown_tool(&request.tool, &self.snapshot)),
+        };
+        record.duration = started.elapsed();
+        Called { result: answer::result(ended, id, tool.map(|tool| &*tool.pack), &self.snapshot), record }
+    }
+
+    async fn run(
+        self: &Arc<Self>,
+        tool: &Tool,
+        request: &Request,
+        id: &str,
+        cancel: CancellationToken,
+        started: Instant,
+        record: &mut Record,
+    ) -> Result<Map<String, Value>, CallError> {
+        let def = &tool.tool.def;
+        let decision = self.policy.decide(&def.name, def.risk_class);
+        if let Decision::Deny(rule) = decision {
+            return Err(CallError::denied(&def.name, &rule));
+        }
+        self.check_args(tool, &request.args)?;
+        if decision == Decision::Approve {
+            return Err(CallError::needs_approval(&def.name, def.risk_class));
+        }
+        self.attempts(tool, request, id, cancel, started, record).await
+    }
+
+    fn check_args(&self, tool: &Tool, args: &str) -> Result<(), CallError> {
+        let limit = self.config.limits.args.as_usize();
+        if args.len() > limit {
+            return Err(CallError::args(format!("the arguments are {} bytes long, the limit is {limit} bytes", args.len()))
+                .with_hint("send less, or raise `limits.args` in rig.yaml"));
+        }
+        let object = json::object(args).map_err(|why| CallError::args(format!("the arguments are not a JSON object: {why}")))?;
+        let schema = tool.input().map_err(|why| CallError::broken_pack(format!("its input schema cannot be used: {why}")))?;
+        let value = Value::Object(object);
+        if schema.accepts(&value) {
+            return Ok(());
+        }
+        let problems = schema.explain(&value).join("; ");
+        let hint = format!("see the fields of the tool: rig list --json, or rig info {}", tool.pack.id());
+        Err(CallError::args(format!("the arguments do not fit `{}`: {problems}", tool.tool.def.name)).with_hint(&hint))
+    }
+}
+
+impl Record {
+    /// Whether anything left the machine.
+    #[must_use]
+    pub fn used_network(&self) -> bool {
+        !self.egress.is_empty()
+    }
+}
+
+/// Whether the result of a call asks for a person.
+#[must_use]
+pub fn waits_for_approval(result: &ToolResult) -> bool {
+    result.error.as_ref().is_some_and(|error| error.kind == ErrorKind::ApprovalRequired)
+}

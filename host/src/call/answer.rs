@@ -1,0 +1,113 @@
+//! The answer of a call: every way in which it can end, in the form that callers get.
+
+use rig_specs::rtp::{ErrorKind, RiskClass, ToolError, ToolResult};
+use serde_json::{Map, Value};
+
+use super::catalog::{Pack, Snapshot};
+use crate::sandbox::{self, LoadError, Stop};
+
+/// Why a call gave no output, before it has an id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallError {
+    pub(super) kind: ErrorKind,
+    pub(super) message: String,
+    pub(super) retryable: bool,
+    pub(super) upstream_code: Option<String>,
+    pub(super) hints: Vec<String>,
+}
+
+impl CallError {
+    pub(super) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), retryable: false, upstream_code: None, hints: Vec::new() }
+    }
+
+    pub(super) fn with_hint(mut self, hint: &str) -> Self {
+        self.hints.push(hint.to_owned());
+        self
+    }
+
+    fn retryable(mut self) -> Self {
+        self.retryable = true;
+        self
+    }
+
+    pub(super) fn unknown_tool(name: &str, snapshot: &Snapshot) -> Self {
+        let shown: String = name.escape_debug().take(128).collect();
+        let error = Self::new(ErrorKind::NotFound, format!("there is no tool `{shown}` in this project"));
+        match snapshot.nearest(name).as_slice() {
+            [] => error.with_hint("see the tools that there are: rig list"),
+            near => error.with_hint(&format!("did you mean {}?", near.join(", "))),
+        }
+    }
+
+    pub(super) fn denied(tool: &str, rule: &str) -> Self {
+        Self::new(ErrorKind::PolicyBlocked, format!("the project does not allow `{tool}`: {rule}"))
+            .with_hint("ask whoever runs the project to change the policy")
+    }
+
+    pub(super) fn needs_approval(tool: &str, risk: RiskClass) -> Self {
+        let message = format!("`{tool}` is of risk class {}, which a person must approve first", risk.as_str());
+        Self::new(ErrorKind::ApprovalRequired, message)
+            .with_hint("calls of this class are refused unless `policy.require_approval_for` in rig.yaml leaves it out")
+    }
+
+    pub(super) fn args(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::ValidationError, message)
+    }
+
+    pub(super) fn broken_pack(why: impl std::fmt::Display) -> Self {
+        Self::new(ErrorKind::InternalError, format!("the pack is broken: {why}"))
+            .with_hint("look for a newer version of the pack, or report this to its author")
+    }
+
+    pub(super) fn load(error: &LoadError) -> Self {
+        Self::new(ErrorKind::InternalError, error.to_string()).with_hint(&error.hint())
+    }
+
+    pub(super) fn stopped(stop: &Stop, seconds: u64) -> Self {
+        match stop {
+            Stop::Timeout => Self::new(ErrorKind::Timeout, format!("the call did not finish within {seconds} s")).retryable(),
+            Stop::Cancelled => Self::new(ErrorKind::Transient, stop.to_string()).retryable(),
+            Stop::Busy => Self::new(ErrorKind::RateLimited, stop.to_string()).retryable(),
+            _ => Self::new(ErrorKind::InternalError, stop.to_string()),
+        }
+        .with_hint(stop.hint())
+    }
+
+    pub(super) fn tool(error: sandbox::ToolError) -> Self {
+        let sandbox::ToolError { kind, message, retryable, upstream_code, remediation_hints } = error;
+        Self { kind: kind.into(), message, retryable, upstream_code, hints: remediation_hints }
+    }
+}
+
+pub(super) fn result(
+    ended: Result<Map<String, Value>, CallError>,
+    id: String,
+    pack: Option<&Pack>,
+    snapshot: &Snapshot,
+) -> ToolResult {
+    let (output, error) = match ended {
+        Ok(output) => (Some(output), None),
+        Err(CallError { kind, message, retryable, upstream_code, hints }) => {
+            let error = ToolError {
+                kind,
+                message,
+                retryable,
+                upstream_code,
+                remediation_hints: hints,
+                correlation_id: id.clone(),
+            };
+            (None, Some(error))
+        }
+    };
+    ToolResult {
+        ok: error.is_none(),
+        output,
+        error,
+        correlation_id: id,
+        pack: pack.map(|pack| pack.id().to_string()).unwrap_or_default(),
+        pack_version: pack.map(Pack::version).unwrap_or_default(),
+        interface_hash: snapshot.interface_hash.clone(),
+        pack_set_version: snapshot.pack_set_version.clone(),
+    }
+}

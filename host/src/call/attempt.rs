@@ -1,0 +1,283 @@
+//! From checked arguments to a checked output: secrets, the sandbox, and further attempts where they are safe.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use rig_specs::rtp::ErrorKind;
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    CallError, Caller, Record, Request,
+    catalog::{Pack, Tool},
+    inner::InnerCalls,
+    json,
+    reach::{self, PackReach},
+};
+use crate::{
+    egress::{CallEgress, Redactor},
+    install::store,
+    sandbox::{CallInput, CallReach, Context, Failure, Invoke, Logged, Program},
+    secrets::CallSecrets,
+};
+
+/// The pause before the second attempt; it doubles from attempt to attempt and is cut by up to half at random.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+impl Caller {
+    pub(super) async fn attempts(
+        self: &Arc<Self>,
+        tool: &Tool,
+        request: &Request,
+        id: &str,
+        cancel: CancellationToken,
+        started: Instant,
+        record: &mut Record,
+    ) -> Result<Map<String, Value>, CallError> {
+        let pack = &tool.pack;
+        let reach = self.reach(pack)?;
+        let secrets = Arc::new(self.secrets(tool, record)?);
+        let program = self.program(pack).await?;
+        let timeout = request.timeout.unwrap_or(self.policy.timeout).min(self.policy.timeout);
+        let deadline = started + timeout;
+        let repeatable = tool.tool.idempotent || tool.tool.def.risk_class == rig_specs::rtp::RiskClass::Read;
+        let attempts = if repeatable { self.policy.retries + 1 } else { 1 };
+        let egress = (!reach.network.is_empty()).then(|| {
+            Arc::new(CallEgress::new(Arc::clone(&self.gate), Arc::clone(&reach.network), Arc::clone(&secrets)))
+        });
+        let redactor = egress.as_ref().map(|egress| egress.redactor());
+        loop {
+            record.attempts += 1;
+            let ended = self
+                .attempt(&program, tool, request, id, reach, egress.as_ref(), record, deadline, timeout, cancel.clone())
+                .await;
+            let answer = match ended {
+                Ok(output) => checked_output(tool, &output, redactor),
+                Err(error) => Err(redacted(error, redactor)),
+            };
+            match answer {
+                Err(error) if error.retryable && record.attempts < attempts && !cancel.is_cancelled() => {
+                    let pause = pause(&error, record.attempts);
+                    if Instant::now() + pause >= deadline {
+                        record.egress = egress.map(|egress| egress.records()).unwrap_or_default();
+                        return Err(error);
+                    }
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = cancel.cancelled() => {}
+                    }
+                }
+                answer => {
+                    record.egress = egress.map(|egress| egress.records()).unwrap_or_default();
+                    return answer;
+                }
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parts of one attempt, each used once")]
+    async fn attempt(
+        self: &Arc<Self>,
+        program: &Program,
+        tool: &Tool,
+        request: &Request,
+        id: &str,
+        reach: &PackReach,
+        egress: Option<&Arc<CallEgress>>,
+        record: &mut Record,
+        deadline: Instant,
+        timeout: Duration,
+        cancel: CancellationToken,
+    ) -> Result<String, CallError> {
+        let own_deadline = reach.timeout.map_or(deadline, |timeout| deadline.min(Instant::now() + timeout));
+        let context = Context {
+            request_id: id.to_owned(),
+            tenant_id: request.context.tenant_id.clone().unwrap_or_default(),
+            actor: request.context.actor.clone().unwrap_or_default(),
+            attempt: record.attempts,
+            idempotency_key: id.to_owned(),
+            deadline_ms: wall_clock_ms(own_deadline),
+        };
+        let invoke = tool.pack.verified.locked.granted.invoke.clone().map(|granted| {
+            let inner = InnerCalls {
+                caller: Arc::clone(self),
+                pack: tool.pack.id().to_string(),
+                granted,
+                context: request.context.clone(),
+                depth: request.depth,
+                deadline: own_deadline,
+                cancel: cancel.clone(),
+            };
+            Arc::new(inner) as Arc<dyn Invoke>
+        });
+        let input = CallInput {
+            tool: tool.tool.def.name.clone(),
+            args: request.args.clone(),
+            context,
+            deadline: own_deadline,
+            cancel,
+            limits: reach.limits,
+            reach: CallReach {
+                egress: egress.cloned(),
+                config: Arc::clone(&reach.config),
+                storage: reach.storage.clone(),
+                invoke,
+            },
+        };
+        let outcome = program.call(input).await;
+        keep_log(record, outcome.log, egress.map(|egress| egress.redactor()));
+        match outcome.result {
+            Ok(output) => Ok(output),
+            Err(Failure::Tool(error)) => Err(CallError::tool(error)),
+            Err(Failure::Stopped(stop)) => {
+                let seconds = reach.timeout.map_or(timeout, |own| own.min(timeout)).as_secs();
+                Err(CallError::stopped(&stop, seconds))
+            }
+        }
+    }
+
+    fn reach<'a>(&self, pack: &'a Pack) -> Result<&'a PackReach, CallError> {
+        let compiled = pack.reach.get_or_init(|| {
+            let granted = &pack.verified.locked.granted;
+            reach::compile(pack.id().as_str(), granted, &self.config, &self.provider, &self.storage_root)
+        });
+        compiled.as_ref().map_err(|error| {
+            let kind = match error {
+                reach::ReachError::MissingSetting { .. } => ErrorKind::AuthError,
+                _ => ErrorKind::InternalError,
+            };
+            CallError::new(kind, error.to_string()).with_hint(&error.hint())
+        })
+    }
+
+    /// The secrets of the tool's own slots; others of the pack stay out of the call.
+    fn secrets(&self, tool: &Tool, record: &mut Record) -> Result<CallSecrets, CallError> {
+        let slots = &tool.tool.def.auth_slots;
+        if slots.is_empty() {
+            return Ok(CallSecrets::none());
+        }
+        let granted = &tool.pack.verified.locked.granted.secrets;
+        let mut secrets = CallSecrets::none();
+        for slot in slots {
+            let Some(declared) = granted.get(slot) else {
+                let message = format!("`{}` needs the secret `{slot}`, which was not granted to this pack", tool.tool.def.name);
+                return Err(CallError::new(ErrorKind::PermissionError, message)
+                    .with_hint(&format!("grant it: rig install {}", tool.pack.id())));
+            };
+            let found = self.provider.secret(slot).map_err(|error| {
+                CallError::new(ErrorKind::AuthError, error.to_string()).with_hint("mend the file `.env` beside rig.yaml")
+            })?;
+            let Some((secret, marker)) = found else {
+                let what = declared.description.trim().trim_end_matches('.');
+                let what = if what.is_empty() { String::new() } else { format!(" ({what})") };
+                return Err(CallError::new(ErrorKind::AuthError, format!("the secret `{slot}`{what} is not set"))
+                    .with_hint(&format!("set it in the environment (export {slot}=…), or add a line {slot}=… to .env beside rig.yaml")));
+            };
+            record.auth.push(marker.to_string());
+            secrets.insert(slot.clone(), secret);
+        }
+        Ok(secrets)
+    }
+
+    /// The pack's program: read from the store, checked, and compiled or taken from the cache, once a process.
+    async fn program(&self, pack: &Pack) -> Result<Program, CallError> {
+        let load = || async {
+            let (sandbox, digest, path) = (self.sandbox.clone(), pack.verified.digest, pack.verified.component.clone());
+            let loaded = tokio::task::spawn_blocking(move || {
+                let bytes = store::read_verified(&path, &digest)
+                    .map_err(|error| CallError::new(ErrorKind::InternalError, error.to_string()).with_hint(&error.hint()))?;
+                sandbox.load(&digest, &bytes).map_err(|error| CallError::load(&error))
+            });
+            match loaded.await {
+                Ok(program) => program,
+                Err(_) => Err(CallError::broken_pack("compiling it failed")),
+            }
+        };
+        pack.program.get_or_try_init(load).await.cloned()
+    }
+}
+
+fn checked_output(tool: &Tool, text: &str, redactor: Option<&Redactor>) -> Result<Map<String, Value>, CallError> {
+    let name = &tool.tool.def.name;
+    let object = json::object(text).map_err(|why| CallError::broken_pack(format!("`{name}` did not answer with JSON: {why}")))?;
+    let schema = tool.output().map_err(|why| CallError::broken_pack(format!("its output schema cannot be used: {why}")))?;
+    let mut value = Value::Object(object);
+    if !schema.accepts(&value) {
+        let problems = schema.explain(&value).join("; ");
+        let problems = redactor.map_or(problems.clone(), |redactor| redactor.text(&problems).into_owned());
+        return Err(CallError::broken_pack(format!("the output of `{name}` breaks its own schema: {problems}")));
+    }
+    if let Some(redactor) = redactor.filter(|redactor| !redactor.is_empty()) {
+        redact_strings(&mut value, redactor);
+    }
+    match value {
+        Value::Object(object) => Ok(object),
+        _ => Err(CallError::broken_pack(format!("`{name}` did not answer with an object"))),
+    }
+}
+
+fn redact_strings(value: &mut Value, redactor: &Redactor) {
+    match value {
+        Value::String(text) => {
+            if let std::borrow::Cow::Owned(redacted) = redactor.text(text) {
+                *text = redacted;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| redact_strings(item, redactor)),
+        Value::Object(object) => {
+            let dirty = object.keys().any(|key| matches!(redactor.text(key), std::borrow::Cow::Owned(_)));
+            if dirty {
+                let entries = std::mem::take(object);
+                *object = entries.into_iter().map(|(key, value)| (redactor.text(&key).into_owned(), value)).collect();
+            }
+            object.values_mut().for_each(|value| redact_strings(value, redactor));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn redacted(error: CallError, redactor: Option<&Redactor>) -> CallError {
+    let Some(redactor) = redactor else { return error };
+    let clean = |text: String| redactor.text(&text).into_owned();
+    CallError {
+        message: clean(error.message),
+        upstream_code: error.upstream_code.map(clean),
+        hints: error.hints.into_iter().map(clean).collect(),
+        ..error
+    }
+}
+
+fn keep_log(record: &mut Record, mut log: Logged, redactor: Option<&Redactor>) {
+    if let Some(redactor) = redactor {
+        for line in &mut log.lines {
+            if let std::borrow::Cow::Owned(redacted) = redactor.text(&line.message) {
+                line.message = redacted;
+            }
+        }
+    }
+    record.log.dropped += log.dropped;
+    record.log.lines.append(&mut log.lines);
+}
+
+/// What the service asked for, else a doubling pause, cut at random so that many callers do not come back together.
+fn pause(error: &CallError, attempt: u32) -> Duration {
+    let asked = error.hints.iter().find_map(|hint| {
+        let rest = hint.split_once("retry after ")?.1;
+        rest.split(' ').next()?.parse().ok().map(Duration::from_secs)
+    });
+    asked.unwrap_or_else(|| {
+        let full = FIRST_PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(6));
+        let mut byte = [0];
+        // Without random numbers the pause is merely not spread.
+        let _ = getrandom::fill(&mut byte);
+        full - full.mul_f64(f64::from(byte[0]) / 512.0)
+    })
+}
+
+fn wall_clock_ms(deadline: Instant) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let at = now + deadline.saturating_duration_since(Instant::now());
+    u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,145 @@
+//! The tools that can be called: a snapshot of the enabled packs, built once and never changed.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
+
+use rig_specs::{
+    PackId, Sha256,
+    lock::LockedPack,
+    manifest::EmbeddedPack,
+    rtp::{self, PackTool},
+};
+
+use super::schema::Schema;
+use crate::sandbox::Program;
+
+/// One installed pack as it was verified: what the lock says, what the component embeds, and where the component is.
+#[derive(Debug, Clone)]
+pub struct VerifiedPack {
+    /// The lock's entry.
+    pub locked: LockedPack,
+    /// The manifest and the tools.
+    pub embedded: EmbeddedPack,
+    /// The component's digest.
+    pub digest: Sha256,
+    /// The component in the store. Its bytes are checked against the digest again when they are loaded.
+    pub component: PathBuf,
+}
+
+/// All tools of all enabled packs.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    tools: BTreeMap<String, Arc<Tool>>,
+    /// Over every tool of every pack.
+    pub interface_hash: String,
+    /// The name of this set of packs.
+    pub pack_set_version: String,
+}
+
+/// One tool with what a call of it needs.
+#[derive(Debug)]
+pub struct Tool {
+    /// The tool as its pack describes it.
+    pub tool: PackTool,
+    /// The pack it belongs to.
+    pub pack: Arc<Pack>,
+    input: OnceLock<Result<Schema, String>>,
+    output: OnceLock<Result<Schema, String>>,
+}
+
+/// One pack with what its calls share.
+pub struct Pack {
+    /// What was verified.
+    pub verified: VerifiedPack,
+    /// The compiled component, made at the first call.
+    pub(super) program: tokio::sync::OnceCell<Program>,
+    /// What its calls may reach, made at the first call.
+    pub(super) reach: OnceLock<Result<super::reach::PackReach, super::reach::ReachError>>,
+}
+
+impl std::fmt::Debug for Pack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pack").field("verified", &self.verified.locked.pack_id).finish_non_exhaustive()
+    }
+}
+
+impl Pack {
+    /// The pack's id.
+    #[must_use]
+    pub fn id(&self) -> &PackId {
+        &self.verified.locked.pack_id
+    }
+
+    /// The pack's version.
+    #[must_use]
+    pub fn version(&self) -> String {
+        self.verified.locked.version.to_string()
+    }
+}
+
+impl Tool {
+    /// The compiled input schema.
+    pub fn input(&self) -> Result<&Schema, &String> {
+        self.input.get_or_init(|| Schema::compile(&self.tool.def.input_schema)).as_ref()
+    }
+
+    /// The compiled output schema.
+    pub fn output(&self) -> Result<&Schema, &String> {
+        self.output.get_or_init(|| Schema::compile(&self.tool.def.output_schema)).as_ref()
+    }
+}
+
+impl Snapshot {
+    /// From the enabled packs. `name` is the project's own name for the set, when it gives one.
+    #[must_use]
+    pub fn new(packs: Vec<VerifiedPack>, name: Option<String>) -> Self {
+        let interface_hash = rtp::interface_hash(packs.iter().flat_map(|pack| &pack.embedded.tools).map(|tool| &tool.def));
+        let pack_set_version = name.unwrap_or_else(|| set_version(&packs));
+        let mut tools = BTreeMap::new();
+        for verified in packs {
+            let described = verified.embedded.tools.clone();
+            let pack =
+                Arc::new(Pack { verified, program: tokio::sync::OnceCell::new(), reach: OnceLock::new() });
+            for tool in described {
+                let name = tool.def.name.clone();
+                let pack = Arc::clone(&pack);
+                tools.insert(name, Arc::new(Tool { tool, pack, input: OnceLock::new(), output: OnceLock::new() }));
+            }
+        }
+        Self { tools, interface_hash: interface_hash.to_string(), pack_set_version }
+    }
+
+    /// The tool of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<Tool>> {
+        self.tools.get(name)
+    }
+
+    /// All tools, sorted by name.
+    pub fn tools(&self) -> impl Iterator<Item = &Arc<Tool>> {
+        self.tools.values()
+    }
+
+    /// Up to three names that are most like one that does not exist.
+    #[must_use]
+    pub fn nearest(&self, name: &str) -> Vec<&str> {
+        let mut scored: Vec<(f64, &str)> =
+            self.tools.keys().map(|known| (strsim::jaro_winkler(known, name), known.as_str())).collect();
+        scored.retain(|(score, _)| *score > 0.7);
+        scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+        scored.into_iter().take(3).map(|(_, name)| name).collect()
+    }
+}
+
+/// The same packs always give the same name: the first 16 hex digits over ids, versions and digests.
+fn set_version(packs: &[VerifiedPack]) -> String {
+    let mut lines: Vec<String> = packs
+        .iter()
+        .map(|pack| format!("{} {} {}\n", pack.locked.pack_id, pack.locked.version, pack.digest))
+        .collect();
+    lines.sort_unstable();
+    Sha256::of(lines.concat().as_bytes()).hex()[..16].to_owned()
+}

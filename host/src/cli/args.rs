@@ -1,0 +1,216 @@
+//! The command line as clap reads it. Only shapes and help texts; what they mean is decided by the commands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+
+/// Install packs of tools for AI agents, and run every call in a sandbox.
+#[derive(Debug, Parser)]
+#[command(name = "rig", version, about, arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = "Start with `rig init`, then `rig install NAME`, then `rig call TOOL '{…}'`.\n\
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the tool answered with an error, 4 approval required.")]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Print results and errors only
+    #[arg(long, short, global = true, help_heading = "Global options")]
+    pub quiet: bool,
+    /// Print more: logs of packs, requests, timings
+    #[arg(long, short, global = true, conflicts_with = "quiet", help_heading = "Global options")]
+    pub verbose: bool,
+    /// Use nothing but what is on this machine
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub offline: bool,
+    /// Answer every question with yes
+    #[arg(long, short, global = true, help_heading = "Global options")]
+    pub yes: bool,
+    /// Start looking for rig.yaml here instead of the current folder
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Global options")]
+    pub project: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a project: write a commented rig.yaml in the current folder
+    Init(Init),
+    /// Install packs, or without names exactly what rig.lock says
+    Install(Install),
+    /// Remove packs from the project
+    Uninstall(Uninstall),
+    /// List installed packs, or the packs that the index offers
+    Packs(Packs),
+    /// Show one pack: version, origin, tools, and what it may reach
+    Info(Info),
+    /// List the tools that can be called
+    List(List),
+    /// Call a tool
+    Call(Call),
+    /// Check that everything installed is what rig.lock says
+    Verify(Verify),
+    /// Show what a component or an installed pack is and asks for, without running it
+    Inspect(Inspect),
+    /// Build a pack from its source
+    Build(Build),
+    /// Look for problems with this machine and this project
+    Doctor(Doctor),
+    /// Print a completion script for a shell
+    Completions(Completions),
+}
+
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The pack index to install from: a URL or a path
+    #[arg(long, value_name = "URL")]
+    pub index_url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  rig install stripe\n  rig install stripe@1.2.0\n  rig install ./build/weather-0.1.0.wasm\n  \
+rig install 'https://example.com/weather.wasm#sha256=…'\n  rig install            (restores exactly what rig.lock says)")]
+pub struct Install {
+    /// Names (NAME or NAME@VERSION), component files (*.wasm) or https://…#sha256=… addresses
+    #[arg(value_name = "PACK")]
+    pub packs: Vec<String>,
+    /// The version to install; for one pack
+    #[arg(long, value_name = "VERSION")]
+    pub version: Option<String>,
+    /// Show what would be installed and what it asks for, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Use this index instead of the project's
+    #[arg(long, value_name = "URL")]
+    pub index_url: Option<String>,
+    /// Install without offering the tools yet
+    #[arg(long)]
+    pub no_enable: bool,
+    /// Fetch the index again even when the cached one is fresh
+    #[arg(long)]
+    pub refresh: bool,
+    /// How the pack runs
+    #[arg(long, value_enum, value_name = "RUNTIME")]
+    pub runtime: Option<RuntimeArg>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RuntimeArg {
+    /// A component in the sandbox
+    Wasm,
+    /// A package from PyPI
+    Python,
+    /// A package from npm
+    Node,
+}
+
+#[derive(Debug, Args)]
+pub struct Uninstall {
+    /// The packs to remove
+    #[arg(value_name = "PACK", required = true)]
+    pub packs: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Packs {
+    /// List what the index offers
+    #[arg(long)]
+    pub available: bool,
+    /// Use this index instead of the project's
+    #[arg(long, value_name = "URL", requires = "available")]
+    pub index_url: Option<String>,
+    /// Fetch the index again even when the cached one is fresh
+    #[arg(long, requires = "available")]
+    pub refresh: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Info {
+    /// An installed pack, or one that the index offers
+    #[arg(value_name = "PACK")]
+    pub pack: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    /// List packs with the number of their tools
+    #[arg(long)]
+    pub packs: bool,
+    /// Print JSON: the tool definitions, or with --packs the packs
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "The answer is printed as JSON on stdout.\n\nExamples:\n  rig call echo.message.send '{\"message\":\"hello\"}'\n  \
+rig call github.issues.create @issue.json\n  generate-args | rig call github.issues.create -")]
+pub struct Call {
+    /// The tool: pack.noun.verb
+    #[arg(value_name = "TOOL")]
+    pub tool: String,
+    /// The arguments: a JSON object, @FILE, or - for stdin
+    #[arg(value_name = "ARGS", default_value = "{}")]
+    pub args: String,
+    /// The tenant that the call is made for
+    #[arg(long, value_name = "ID")]
+    pub tenant: Option<String>,
+    /// Who makes the call
+    #[arg(long, value_name = "NAME")]
+    pub actor: Option<String>,
+    /// Your own id of the call
+    #[arg(long, value_name = "ID")]
+    pub request_id: Option<String>,
+    /// Stop the call after so many seconds, if the policy does not stop it sooner
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub timeout: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// A component file or the id of an installed pack
+    #[arg(value_name = "FILE|PACK", value_hint = ValueHint::FilePath)]
+    pub target: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Build {
+    /// The pack's folder, with rig-pack.toml
+    #[arg(value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+    /// Where to write the component; DIR/ID-VERSION.wasm when absent
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: Shell,
+}

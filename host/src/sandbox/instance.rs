@@ -1,0 +1,110 @@
+//! One call in one fresh instance: the store's data, the deadline, the cancel, and how it ended.
+
+use std::{ops::AsyncFnOnce, sync::Arc, time::Instant};
+
+use tokio_util::sync::CancellationToken;
+use wasmtime::{Store, UpdateDeadline};
+
+use super::{
+    CallReach, Failure, Outcome, Stop, ToolError,
+    bindings::{Pack, PackPre},
+    engine::RunningEngine,
+    imports::{log::CallLog, log::Logged, wasi::WasiState},
+    limits::{CallLimits, Limiter},
+    trap,
+};
+
+/// The data of a store: made for one call, dropped after it.
+pub(super) struct State {
+    pub(super) limiter: Limiter,
+    pub(super) reach: CallReach,
+    pub(super) log: CallLog,
+    /// Only components that import WASI ever touch it.
+    pub(super) wasi: Option<Box<WasiState>>,
+    pub(super) started: Instant,
+}
+
+/// What ended a guest from outside.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Interrupted {
+    #[error("the deadline passed")]
+    Deadline,
+    #[error("the call was cancelled")]
+    Cancelled,
+}
+
+/// How an export's call ended.
+pub(super) struct Ended<R> {
+    pub(super) result: Result<R, Stop>,
+    log: Logged,
+    output_limit: usize,
+}
+
+impl Ended<Result<String, ToolError>> {
+    pub(super) fn into_outcome(self) -> Outcome {
+        let limit = self.output_limit;
+        let result = match self.result {
+            Ok(Ok(output)) if output.len() > limit => {
+                Err(Failure::Stopped(Stop::OutputTooLarge { size: output.len(), limit }))
+            }
+            Ok(Ok(output)) => Ok(output),
+            Ok(Err(error)) => Err(Failure::Tool(error)),
+            Err(stop) => Err(Failure::Stopped(stop)),
+        };
+        Outcome { result, log: self.log }
+    }
+}
+
+/// Instantiates, calls, and drops the instance.
+pub(super) async fn run<R>(
+    engine: &RunningEngine,
+    pre: &PackPre<State>,
+    reach: CallReach,
+    limits: &CallLimits,
+    deadline: Instant,
+    cancel: CancellationToken,
+    call: impl AsyncFnOnce(&Pack, &mut Store<State>) -> wasmtime::Result<R>,
+) -> Ended<R> {
+    let _ticking = engine.ticking();
+    let log = CallLog::default();
+    let state =
+        State { limiter: Limiter::new(limits.memory), reach, log: log.clone(), wasi: None, started: Instant::now() };
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| &mut state.limiter);
+    store.set_hostcall_fuel(limits.copy);
+    store.set_epoch_deadline(1);
+    let interrupt = Arc::new(cancel);
+    let watch = Arc::clone(&interrupt);
+    // Runs at every tick while guest code runs. Looking at the clock here, and not only in the timer below, keeps the promise
+    // when the executor is too busy to fire timers.
+    store.epoch_deadline_callback(move |_| {
+        if watch.is_cancelled() {
+            Err(Interrupted::Cancelled.into())
+        } else if Instant::now() >= deadline {
+            Err(Interrupted::Deadline.into())
+        } else {
+            Ok(UpdateDeadline::Yield(1))
+        }
+    });
+
+    let ended = {
+        let work = async {
+            let pack = pre.instantiate_async(&mut store).await?;
+            call(&pack, &mut store).await
+        };
+        // The timer and the cancel are for guests that wait in a host function: dropping the work drops the wait.
+        tokio::select! {
+            biased;
+            ended = work => ended,
+            () = interrupt.cancelled() => Err(Interrupted::Cancelled.into()),
+            () = tokio::time::sleep_until(deadline.into()) => Err(Interrupted::Deadline.into()),
+        }
+    };
+    let limiter = &store.data().limiter;
+    let result = match ended {
+        Ok(value) => Ok(value),
+        Err(error) => Err(trap::classify(error, limiter.refused, limiter.limit())),
+    };
+    drop(store);
+    Ended { result, log: log.finish(), output_limit: limits.output }
+}
