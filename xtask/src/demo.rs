@@ -51,8 +51,8 @@ const SCENES: [Scene; 9] = [
     },
 ];
 
-/// Variables of the user's that would change what the demo shows.
-const UNSET: [&str; 2] = ["GITHUB_TOKEN", "RIG_HOME"];
+/// A variable of the user's that would change what the demo shows.
+const UNSET: &str = "GITHUB_TOKEN";
 
 pub(crate) fn run(checkout: &Checkout) -> Result<(), Fail> {
     let started = Instant::now();
@@ -96,10 +96,7 @@ impl Stage {
     fn play(&self, words: &[&str], exit: i32) -> Result<(), Fail> {
         let mut command = Command::new(&self.rig);
         command.args(words).current_dir(&self.project);
-        for name in UNSET {
-            command.env_remove(name);
-        }
-        command.env("RIG_HOME", &self.home);
+        command.env_remove(UNSET).env("RIG_HOME", &self.home);
         let shown = run::shown(&command);
         println!("$ {shown}");
         match run::status(&mut command)? {
