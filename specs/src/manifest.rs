@@ -288,7 +288,7 @@ impl Manifest {
         let mut problems = Vec::new();
         for rule in &self.network {
             let host = &rule.host;
-            host_problem(host, &self.config).map(|why| problems.push(format!("network host `{host}` {why}")));
+            problems.extend(host_problem(host, &self.config).map(|why| format!("network host `{host}` {why}")));
             if rule.methods.is_empty() || rule.methods.iter().any(|m| !is_method(m)) {
                 problems.push(format!("network host `{host}`: methods are upper-case words such as GET, at least one"));
             }
@@ -441,19 +441,19 @@ mod one_or_many {
     #[derive(JsonSchema)]
     #[serde(untagged)]
     #[allow(dead_code, reason = "only its schema is used")]
-    pub enum Shape {
+    pub(super) enum Shape {
         One(Inject),
         Many(Vec<Inject>),
     }
 
-    pub fn serialize<S: Serializer>(injects: &[Inject], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(injects: &[Inject], serializer: S) -> Result<S::Ok, S::Error> {
         match injects {
             [one] => one.serialize(serializer),
             many => many.serialize(serializer),
         }
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Inject>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Inject>, D::Error> {
         let value = Value::deserialize(deserializer)?;
         let items = if let Value::Array(items) = value { items } else { vec![value] };
         items.into_iter().map(|item| serde_json::from_value(item).map_err(D::Error::custom)).collect()

@@ -127,7 +127,10 @@ impl Search {
     /// A command that is looked up and run where the search says.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
-        command.current_dir(&self.dir);
+        // A folder that does not exist is for the build to complain about; here it would look like a missing program.
+        if self.dir.is_dir() {
+            command.current_dir(&self.dir);
+        }
         if let Some(path) = &self.path {
             command.env("PATH", path);
         }
@@ -458,6 +461,15 @@ mod tests {
         let sysroot = machine.at("sysroot");
         assert_eq!(error.to_string(), format!("the Rust at {} has no {LINKER}", sysroot.display()));
         assert_eq!(error.hint(), "install Rust from https://rustup.rs and put ~/.cargo/bin first in PATH");
+    }
+
+    #[test]
+    fn a_missing_folder_does_not_look_like_a_missing_program() {
+        let machine = Machine::new();
+        machine.target_files();
+        let mut search = machine.search(ANY);
+        search.dir = machine.at("nowhere");
+        assert_eq!(search.run(&mut |_| ()).unwrap().route, Route::Rustup);
     }
 
     #[test]
