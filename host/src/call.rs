@@ -86,6 +86,7 @@ pub struct Caller {
     provider: Arc<Provider>,
     policy: Policy,
     config: Config,
+    home: Home,
     storage_root: PathBuf,
 }
 
@@ -103,7 +104,7 @@ impl Caller {
     ) -> Self {
         let policy = Policy::new(&config.policy);
         let storage_root = reach::storage_root(&home.storage(), project);
-        Self { snapshot, sandbox, gate, provider, policy, config, storage_root }
+        Self { snapshot, sandbox, gate, provider, policy, config, home: home.clone(), storage_root }
     }
 
     /// The tools that can be called.

@@ -4,7 +4,10 @@ use rig_specs::rtp::{ErrorKind, RiskClass, ToolError, ToolResult};
 use serde_json::{Map, Value};
 
 use super::catalog::{Pack, Snapshot};
-use crate::sandbox::{self, LoadError, Stop};
+use crate::{
+    install::StoreError,
+    sandbox::{self, LoadError, Stop},
+};
 
 /// Why a call gave no output, before it has an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +65,14 @@ impl CallError {
 
     pub(super) fn load(error: &LoadError) -> Self {
         Self::new(ErrorKind::InternalError, error.to_string()).with_hint(&error.hint())
+    }
+
+    pub(super) fn store(error: &StoreError) -> Self {
+        let call = Self::new(ErrorKind::InternalError, error.to_string());
+        match error.hint() {
+            Some(hint) => call.with_hint(&hint),
+            None => call,
+        }
     }
 
     pub(super) fn stopped(stop: &Stop, seconds: u64) -> Self {

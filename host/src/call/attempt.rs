@@ -166,9 +166,10 @@ impl Caller {
                 return Err(CallError::new(ErrorKind::PermissionError, message)
                     .with_hint(&format!("grant it: rig install {}", tool.pack.id())));
             };
-            let found = self.provider.secret(slot).map_err(|error| {
-                CallError::new(ErrorKind::AuthError, error.to_string()).with_hint("mend the file `.env` beside rig.yaml")
-            })?;
+            let found = self
+                .provider
+                .secret(slot)
+                .map_err(|error| CallError::new(ErrorKind::AuthError, error.to_string()).with_hint(&error.hint()))?;
             let Some((secret, marker)) = found else {
                 let what = declared.description.trim().trim_end_matches('.');
                 let what = if what.is_empty() { String::new() } else { format!(" ({what})") };
@@ -176,7 +177,7 @@ impl Caller {
                     .with_hint(&format!("set it in the environment (export {slot}=…), or add a line {slot}=… to .env beside rig.yaml")));
             };
             record.auth.push(marker.to_string());
-            secrets.insert(slot.clone(), secret);
+            secrets = secrets.with(slot, secret, marker);
         }
         Ok(secrets)
     }
@@ -184,10 +185,9 @@ impl Caller {
     /// The pack's program: read from the store, checked, and compiled or taken from the cache, once a process.
     async fn program(&self, pack: &Pack) -> Result<Program, CallError> {
         let load = || async {
-            let (sandbox, digest, path) = (self.sandbox.clone(), pack.verified.digest, pack.verified.component.clone());
+            let (sandbox, home, digest) = (self.sandbox.clone(), self.home.clone(), pack.verified.digest);
             let loaded = tokio::task::spawn_blocking(move || {
-                let bytes = store::read_verified(&path, &digest)
-                    .map_err(|error| CallError::new(ErrorKind::InternalError, error.to_string()).with_hint(&error.hint()))?;
+                let bytes = store::read(&home, &digest).map_err(|error| CallError::store(&error))?;
                 sandbox.load(&digest, &bytes).map_err(|error| CallError::load(&error))
             });
             match loaded.await {
@@ -209,7 +209,7 @@ fn checked_output(tool: &Tool, text: &str, redactor: Option<&Redactor>) -> Resul
         let problems = redactor.map_or(problems.clone(), |redactor| redactor.text(&problems).into_owned());
         return Err(CallError::broken_pack(format!("the output of `{name}` breaks its own schema: {problems}")));
     }
-    if let Some(redactor) = redactor.filter(|redactor| !redactor.is_empty()) {
+    if let Some(redactor) = redactor {
         redact_strings(&mut value, redactor);
     }
     match value {

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
     sync::{Arc, OnceLock},
 };
 
@@ -23,10 +22,8 @@ pub struct VerifiedPack {
     pub locked: LockedPack,
     /// The manifest and the tools.
     pub embedded: EmbeddedPack,
-    /// The component's digest.
+    /// The component's digest. Its bytes are checked against it again when they are loaded from the store.
     pub digest: Sha256,
-    /// The component in the store. Its bytes are checked against the digest again when they are loaded.
-    pub component: PathBuf,
 }
 
 /// All tools of all enabled packs.

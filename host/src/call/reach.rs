@@ -43,6 +43,14 @@ pub enum ReachError {
         /// What it is.
         description: String,
     },
+    /// A setting cannot be read from where it is.
+    #[error("{why}")]
+    Setting {
+        /// Why.
+        why: String,
+        /// What to do next.
+        hint: String,
+    },
     /// A network rule makes no sense with the configured values.
     #[error("the network grant of the pack `{pack}` cannot be used: {why}")]
     Network {
@@ -73,6 +81,7 @@ impl ReachError {
             Self::MissingSetting { pack, name, .. } => format!(
                 "set it in rig.yaml under `config: {{{pack}: {{{name}: …}}}}`, in the environment (export {name}=…), or in .env beside rig.yaml"
             ),
+            Self::Setting { hint, .. } => hint.clone(),
             Self::Network { pack, .. } => format!("look at what it may reach: rig info {pack}"),
             Self::Storage { path, .. } => format!("make {} a folder that belongs to you", path.display()),
         }
@@ -88,10 +97,11 @@ pub(super) fn settings(
 ) -> Result<BTreeMap<String, String>, ReachError> {
     let mut values = BTreeMap::new();
     for (name, decl) in declared {
-        let value = configured
-            .and_then(|values| values.get(name).cloned())
-            .or_else(|| provider.setting(name))
-            .or_else(|| decl.default.clone());
+        let set = match configured.and_then(|values| values.get(name)) {
+            Some(value) => Some(value.clone()),
+            None => provider.setting(name).map_err(|error| ReachError::Setting { why: error.to_string(), hint: error.hint() })?,
+        };
+        let value = set.or_else(|| decl.default.clone());
         match value {
             Some(value) => {
                 values.insert(name.clone(), value);

@@ -1,0 +1,174 @@
+//! `rig info`: one pack, installed or offered.
+
+use rig_host::{
+    install::{self, Installer, Options},
+    project::Project,
+};
+use rig_specs::{
+    PackId,
+    lock::LockedPack,
+    manifest::{Capabilities, Inject},
+    rtp::ToolDef,
+};
+use serde_json::json;
+
+use crate::cli::{
+    args::Info,
+    render,
+    report::{Failure, exit},
+    session::Session,
+};
+
+pub fn run(session: &Session, args: &Info) -> Result<u8, Failure> {
+    let id: PackId = args.pack.parse().map_err(|error: rig_specs::PackIdError| Failure::usage(error.to_string()))?;
+    let project = session.project()?;
+    match project.locked(&id) {
+        Some(locked) => installed(session, &project, locked, args.json),
+        None => offered(session, &project, &id, args.json),
+    }
+}
+
+fn installed(session: &Session, project: &Project, locked: &LockedPack, json: bool) -> Result<u8, Failure> {
+    let (_, embedded) = install::load_pack(&session.home, locked)?;
+    let (id, enabled, info) = (&locked.pack_id, project.is_enabled(&locked.pack_id), &embedded.manifest.pack);
+    if json {
+        render::json(&json!({
+            "id": id,
+            "installed": true,
+            "enabled": enabled,
+            "display_name": info.display_name,
+            "description": info.description,
+            "homepage": info.homepage,
+            "license": info.license,
+            "tags": info.tags,
+            "package": locked.package,
+            "version": locked.version,
+            "runtime": locked.runtime,
+            "integrity": locked.integrity,
+            "source": locked.source,
+            "size": locked.size,
+            "installed_at": locked.installed_at,
+            "interface_hash": locked.interface_hash,
+            "tools_hash": locked.tools_hash,
+            "granted": locked.granted,
+            "dependencies": locked.dependencies,
+            "tools": embedded.tools.iter().map(|tool| &tool.def).collect::<Vec<_>>(),
+        }))?;
+        return Ok(exit::DONE);
+    }
+    render::out(&format!("{id} {} ({})", locked.version, info.display_name));
+    render::out(&format!("  {}", info.description));
+    let state = if enabled { "installed and enabled" } else { "installed, not enabled" };
+    render::out(&format!("  state      {state}, runtime {}", locked.runtime.as_str()));
+    if let Some(source) = &locked.source {
+        render::out(&format!("  source     {source}"));
+    }
+    if let Some(integrity) = &locked.integrity {
+        render::out(&format!("  digest     {integrity}"));
+    }
+    if let Some(homepage) = &info.homepage {
+        render::out(&format!("  homepage   {homepage}"));
+    }
+    show_capabilities(&locked.granted);
+    show_tools(embedded.tools.iter().map(|tool| &tool.def));
+    Ok(exit::DONE)
+}
+
+fn offered(session: &Session, project: &Project, id: &PackId, json: bool) -> Result<u8, Failure> {
+    let gate = Session::gate(Some(project))?;
+    let installer = Installer::new(session.home.clone(), &*gate);
+    let options = Options { mode: session.index_mode(false), ..Options::new(session.start.clone()) };
+    let loaded = Session::block_on(installer.index(project, &options))?.map_err(|error| {
+        Failure::from(error).context(&format!("{id} is not installed, and the index cannot be asked for it"))
+    })?;
+    if let Some(warning) = &loaded.warning {
+        session.ui.warn(warning);
+    }
+    let Some(pack) = loaded.index.packs.get(id) else {
+        return Err(Failure::new(format!("{id} is neither installed nor in the index"))
+            .with_hint("see what there is: rig packs --available"));
+    };
+    if json {
+        let mut value = json!(pack);
+        if let Some(object) = value.as_object_mut() {
+            object.insert("id".into(), json!(id));
+            object.insert("installed".into(), json!(false));
+        }
+        render::json(&value)?;
+        return Ok(exit::DONE);
+    }
+    render::out(&format!("{id} ({})", pack.display_name));
+    render::out(&format!("  {}", pack.description));
+    render::out("  state      not installed");
+    if let Some(publisher) = &pack.publisher {
+        render::out(&format!("  publisher  {}", publisher.name));
+    }
+    if let Some(wasm) = &pack.wasm {
+        let version = |(version, release): (&semver::Version, &rig_specs::index::WasmRelease)| {
+            if release.yanked { format!("{version} (withdrawn)") } else { version.to_string() }
+        };
+        let versions: Vec<String> = wasm.versions.iter().rev().map(version).collect();
+        render::out(&format!("  versions   {}", versions.join(", ")));
+    }
+    session.ui.note(&format!("Install it: rig install {id}"));
+    Ok(exit::DONE)
+}
+
+/// What a pack may reach, in words.
+pub fn show_capabilities(granted: &Capabilities) {
+    if granted.is_empty() {
+        render::out("  reaches    nothing");
+        return;
+    }
+    render::out("  reaches");
+    for rule in &granted.network {
+        let port = rule.port.map(|port| format!(":{port}")).unwrap_or_default();
+        let (scheme, methods, paths) = (rule.scheme.as_str(), rule.methods.join(", "), rule.paths.join(" "));
+        render::out(&format!("    network  {scheme}://{}{port}  {methods}  {paths}", rule.host));
+    }
+    for (slot, decl) in &granted.secrets {
+        let places: Vec<String> = decl.inject.iter().map(place).collect();
+        render::out(&format!("    secret   {slot} → {} ({})", decl.hosts.join(", "), places.join(", ")));
+    }
+    for (name, decl) in &granted.config {
+        let need = if decl.required { "required" } else { "optional" };
+        render::out(&format!("    config   {name} ({need})"));
+    }
+    if let Some(storage) = &granted.storage {
+        render::out(&format!("    storage  {}", storage.quota));
+    }
+    for tool in granted.invoke.iter().flat_map(|invoke| &invoke.tools) {
+        render::out(&format!("    calls    {tool}"));
+    }
+    let limits = &granted.limits;
+    for (name, value) in [
+        ("memory", limits.memory.map(|size| size.to_string())),
+        ("timeout", limits.timeout.map(|seconds| format!("{seconds} s"))),
+        ("output", limits.output.map(|size| size.to_string())),
+    ] {
+        if let Some(value) = value {
+            render::out(&format!("    limit    {name} {value}"));
+        }
+    }
+}
+
+fn place(inject: &Inject) -> String {
+    match inject {
+        Inject::Bearer => "header Authorization: Bearer".into(),
+        Inject::Header { name, .. } => format!("header {name}"),
+        Inject::Basic { .. } => "header Authorization: Basic".into(),
+        Inject::Query { name } => format!("query field {name}"),
+    }
+}
+
+/// Tools with their risk classes.
+pub fn show_tools<'a>(tools: impl Iterator<Item = &'a ToolDef>) {
+    render::out("  tools");
+    let tools: Vec<&ToolDef> = tools.collect();
+    let name = tools.iter().map(|tool| tool.name.len()).max().unwrap_or_default();
+    for tool in tools {
+        let what = tool.description.split(['\n', '\r']).next().unwrap_or_default();
+        let line = format!("    {:name$}  {:11}  {what}", tool.name, tool.risk_class.as_str());
+        render::out(crate::cli::report::visible(&line).trim_end());
+    }
+}

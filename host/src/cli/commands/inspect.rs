@@ -1,0 +1,63 @@
+//! `rig inspect`: what a component is and asks for, without running it.
+
+use rig_host::install::{InstallError, inspect, rig_version, store};
+use rig_specs::PackId;
+use serde_json::json;
+
+use super::info::{show_capabilities, show_tools};
+use crate::cli::{
+    args::Inspect,
+    render,
+    report::{Failure, exit},
+    session::Session,
+};
+
+pub fn run(session: &Session, args: &Inspect) -> Result<u8, Failure> {
+    let (path, bytes) = read(session, &args.target)?;
+    let found = inspect::inspect(&bytes, &rig_version())
+        .map_err(|error| Failure::from(error).context(&format!("{} is not a pack that rig runs", path.display())))?;
+    if args.json {
+        render::json(&json!({
+            "path": path,
+            "sha256": found.sha256,
+            "size": found.size,
+            "interface_hash": found.interface_hash,
+            "tools_hash": found.tools_hash,
+            "imports": found.imports,
+            "manifest": found.pack.manifest,
+            "tools": found.pack.tools,
+        }))?;
+        return Ok(exit::DONE);
+    }
+    let pack = &found.pack.manifest.pack;
+    render::out(&format!("{} {} ({})", pack.id, pack.version, pack.display_name));
+    render::out(&format!("  {}", pack.description));
+    render::out(&format!("  file       {}", path.display()));
+    render::out(&format!("  size       {} bytes", found.size));
+    render::out(&format!("  digest     {}", found.sha256));
+    render::out(&format!("  interface  {}", found.interface_hash));
+    let imports = if found.imports.is_empty() { "none".into() } else { found.imports.join(", ") };
+    render::out(&format!("  imports    {imports}"));
+    show_capabilities(&found.pack.manifest.capabilities());
+    show_tools(found.pack.tools.iter().map(|tool| &tool.def));
+    Ok(exit::DONE)
+}
+
+/// A file if there is one, else the component of an installed pack.
+fn read(session: &Session, target: &str) -> Result<(std::path::PathBuf, Vec<u8>), Failure> {
+    let path = session.start.join(target);
+    if path.is_file() {
+        let bytes = std::fs::read(&path).map_err(|error| {
+            Failure::of(&error, "give a file that you can read").context(&format!("{} cannot be read", path.display()))
+        })?;
+        return Ok((path, bytes));
+    }
+    let Ok(id) = target.parse::<PackId>() else {
+        return Err(Failure::new(format!("there is no file {}", path.display()))
+            .with_hint("give a component file (*.wasm) or the id of an installed pack"));
+    };
+    let project = session.project()?;
+    let locked = project.locked(&id).ok_or_else(|| InstallError::NotInstalled { pack: id.clone(), nearest: None })?;
+    let digest = locked.integrity.ok_or_else(|| rig_host::install::LoadError::NoHash { pack: id.clone() })?;
+    Ok((session.home.component(&digest), store::read(&session.home, &digest)?))
+}

@@ -1,0 +1,83 @@
+//! `rig list`: the tools that can be called.
+
+use rig_host::{
+    call::{Snapshot, VerifiedPack},
+    install::{self, InstallError, LoadError},
+    project::Project,
+};
+use serde_json::json;
+
+use crate::cli::{
+    args::List,
+    render,
+    report::{Failure, exit},
+    session::Session,
+};
+
+/// The tools of the enabled packs, each pack checked against the lock and the store.
+pub fn snapshot(session: &Session, project: &Project) -> Result<Snapshot, Failure> {
+    let mut packs = Vec::new();
+    for id in &project.config().packs {
+        let locked = project.locked(id).ok_or_else(|| InstallError::NotLocked { pack: id.clone() })?;
+        let (_, embedded) = install::load_pack(&session.home, locked)?;
+        let digest = locked.integrity.ok_or_else(|| LoadError::NoHash { pack: id.clone() })?;
+        packs.push(VerifiedPack { locked: locked.clone(), embedded, digest });
+    }
+    Ok(Snapshot::new(packs, project.config().pack_set_version.clone()))
+}
+
+pub fn run(session: &Session, args: &List) -> Result<u8, Failure> {
+    let project = session.project()?;
+    let snapshot = snapshot(session, &project)?;
+    if args.packs {
+        return by_pack(session, &project, &snapshot, args.json);
+    }
+    if args.json {
+        render::json(&snapshot.tools().map(|tool| &tool.tool.def).collect::<Vec<_>>())?;
+        return Ok(exit::DONE);
+    }
+    let row = |name: &str, risk: &str, text: &str| vec![name.to_owned(), risk.to_owned(), first_sentence(text)];
+    let rows: Vec<Vec<String>> = snapshot
+        .tools()
+        .map(|tool| row(&tool.tool.def.name, tool.tool.def.risk_class.as_str(), &tool.tool.def.description))
+        .collect();
+    if rows.is_empty() {
+        session.ui.note("There are no tools yet. See what there is: rig packs --available");
+    } else {
+        render::table(&["Tool", "Risk", "What it does"], &rows);
+    }
+    Ok(exit::DONE)
+}
+
+fn by_pack(session: &Session, project: &Project, snapshot: &Snapshot, json: bool) -> Result<u8, Failure> {
+    let count = |id: &str| snapshot.tools().filter(|tool| tool.pack.id().as_str() == id).count();
+    let packs: Vec<_> = install::installed(project).into_iter().filter(|pack| pack.enabled).collect();
+    if json {
+        let entry = |pack: &install::InstalledPack| {
+            json!({
+                "id": pack.id,
+                "version": pack.version,
+                "runtime": pack.runtime,
+                "tools": count(pack.id.as_str()),
+            })
+        };
+        render::json(&packs.iter().map(entry).collect::<Vec<_>>())?;
+    } else if packs.is_empty() {
+        session.ui.note("There are no packs yet. See what there is: rig packs --available");
+    } else {
+        let row = |pack: &install::InstalledPack| {
+            let tools = count(pack.id.as_str()).to_string();
+            vec![pack.id.to_string(), pack.version.to_string(), pack.runtime.as_str().to_owned(), tools]
+        };
+        render::table(&["ID", "Version", "Runtime", "Tools"], &packs.iter().map(row).collect::<Vec<_>>());
+        let total = render::count(snapshot.tools().count(), "tool");
+        session.ui.note(&format!("{} with {total}", render::count(packs.len(), "pack")));
+    }
+    Ok(exit::DONE)
+}
+
+/// The first sentence of a description, for a table.
+fn first_sentence(text: &str) -> String {
+    let line = text.split(['\n', '\r']).next().unwrap_or_default();
+    line.split_once(". ").map_or(line, |(first, _)| first).trim_end_matches('.').to_owned()
+}

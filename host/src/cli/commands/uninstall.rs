@@ -1,0 +1,20 @@
+//! `rig uninstall`.
+
+use rig_host::{install, project::Project};
+use rig_specs::PackId;
+
+use crate::cli::{
+    args::Uninstall,
+    report::{Failure, exit},
+    session::Session,
+};
+
+pub fn run(session: &Session, args: &Uninstall) -> Result<u8, Failure> {
+    let root = Project::discover(&session.start)?;
+    let parse = |text: &String| text.parse::<PackId>().map_err(|error| Failure::usage(error.to_string()));
+    let ids = args.packs.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    for id in install::uninstall(&root, &ids, &mut |lock| session.waiting(lock))? {
+        session.ui.done(&format!("removed {id}"));
+    }
+    Ok(exit::DONE)
+}
