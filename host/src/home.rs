@@ -61,20 +61,49 @@ impl Home {
 /// Makes a folder that only this user can enter, or checks that an existing one is such a folder.
 ///
 /// # Errors
-/// When the folder cannot be made, belongs to another user, or others can write in it.
+/// When the folder cannot be made, belongs to another user, or others can enter it and that cannot be changed.
 pub fn private_dir(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     let metadata = fs::metadata(path)?;
-    let parent_owner = path.parent().and_then(|parent| fs::metadata(parent).ok()).map(|m| m.uid());
     if metadata.permissions().mode() & 0o077 != 0 {
         // Made by an older umask: close it. This fails for a folder of somebody else, as it should.
         fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
     }
-    if parent_owner.is_some_and(|owner| owner != metadata.uid()) {
+    // Only root can enter a closed folder of somebody else, who could open it again. A new file has the owner that this process
+    // has; comparing needs no call that the standard library lacks.
+    let own = tempfile::tempfile_in(path)?.metadata()?.uid();
+    if own != metadata.uid() {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
-            format!("{} belongs to another user than the folder around it", path.display()),
+            format!("{} belongs to another user (id {}, this is {own})", path.display(), metadata.uid()),
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_folders_are_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b");
+        private_dir(&path).unwrap();
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(), 0o700);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        private_dir(&path).unwrap();
+        assert_eq!(mode(), 0o700);
+    }
+
+    #[test]
+    fn folders_of_others_are_refused() {
+        // `chown` needs root; as anybody else there is nothing to try.
+        let folder = tempfile::tempdir().unwrap();
+        if std::os::unix::fs::chown(folder.path(), Some(12345), None).is_ok() {
+            let error = private_dir(folder.path()).unwrap_err();
+            assert!(error.to_string().contains("belongs to another user (id 12345, this is 0)"), "{error}");
+        }
+    }
 }

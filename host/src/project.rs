@@ -161,7 +161,8 @@ impl Project {
         let config = config::parse(&config_text, &config_path)?;
         let lock_path = root.join(commit::LOCK);
         let lock_text = commit::read(&lock_path)?;
-        let lock = lock_text.as_ref().map_or_else(|| Ok(lockfile::empty()), |text| lockfile::parse(text, &lock_path))?;
+        let lock =
+            lock_text.as_ref().map_or_else(|| Ok(lockfile::empty()), |text| lockfile::parse(text, &lock_path))?;
         Ok(Self { root: root.to_path_buf(), config, config_text, lock, lock_text, recovered: false })
     }
 
@@ -236,6 +237,16 @@ impl Project {
     pub fn resolve(&self, path: &str) -> PathBuf {
         self.root.join(path)
     }
+}
+
+/// Keeps others from changing rig's files of a project while they are read, where that is possible.
+pub(crate) fn hold_shared(root: &Path) -> Option<File> {
+    commit::shared(root, &mut |_| {}).ok().flatten()
+}
+
+/// Keeps others from reading or changing rig's files of a project, where that is possible.
+pub(crate) fn hold_exclusive(root: &Path) -> Option<File> {
+    commit::exclusive(root, &mut |_| {}).ok()
 }
 
 /// Held while a project is changed. Dropping it lets other rig processes go on.

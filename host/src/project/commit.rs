@@ -88,7 +88,8 @@ pub(super) fn commit(
     let text = serde_json::to_string(&journal).map_err(|error| {
         ProjectError::io("write", &journal_path(root), io::Error::new(io::ErrorKind::InvalidData, error))
     })?;
-    if !replace(&journal_path(root), &text, 0o600, &mut || after(Step::JournalStaged))? || !after(Step::JournalInPlace) {
+    if !replace(&journal_path(root), &text, 0o600, &mut || after(Step::JournalStaged))? || !after(Step::JournalInPlace)
+    {
         return Ok(());
     }
     for (position, file) in journal.files.iter().enumerate() {
@@ -122,9 +123,10 @@ pub(super) fn recover(root: &Path) -> Result<Recovery, ProjectError> {
     let Some(text) = read(&path)? else { return Ok(Recovery::Nothing) };
     let sound = |journal: &Journal| {
         journal.version == JOURNAL_VERSION
-            && journal.files.iter().all(|file| {
-                matches!(file.name.as_str(), CONFIG | LOCK) && Sha256::of(file.text.as_bytes()) == file.new
-            })
+            && journal
+                .files
+                .iter()
+                .all(|file| matches!(file.name.as_str(), CONFIG | LOCK) && Sha256::of(file.text.as_bytes()) == file.new)
     };
     let recovery = match serde_json::from_str::<Journal>(&text).ok().filter(sound) {
         Some(journal) if untouched(root, &journal)? => {
@@ -199,7 +201,9 @@ fn sync_folder(path: &Path) -> Result<(), ProjectError> {
 pub(super) fn read(path: &Path) -> Result<Option<String>, ProjectError> {
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
         Err(error) => return Err(ProjectError::io("read", path, error)),
     };
     if !metadata.is_file() || metadata.len() > MAX_FILE {

@@ -86,9 +86,9 @@ impl ConfigError {
         match self {
             Self::UnknownKey { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
             Self::UnknownKey { known, .. } => Some(format!("the keys known here are: {}", known.join(", "))),
-            Self::NotEnforced { path, .. } => {
-                Some(format!("take `{path}` out of rig.yaml: a rule that looks active but is not would be worse than none"))
-            }
+            Self::NotEnforced { path, .. } => Some(format!(
+                "take `{path}` out of rig.yaml: a rule that looks active but is not would be worse than none"
+            )),
             Self::Malformed { .. } | Self::Invalid { .. } => None,
         }
     }
@@ -103,7 +103,10 @@ fn at(path: &str) -> String {
 /// # Errors
 /// The first thing that is wrong with the text.
 pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
-    if text.lines().all(|line| matches!(line.trim_start_matches('\u{feff}').trim(), "" | "---" | "...") || is_comment(line)) {
+    if text
+        .lines()
+        .all(|line| matches!(line.trim_start_matches('\u{feff}').trim(), "" | "---" | "...") || is_comment(line))
+    {
         return Ok(Config::default());
     }
     let options = serde_saphyr::options! {
@@ -135,11 +138,22 @@ fn explain(error: &YamlError, path: &str, file: &Path) -> ConfigError {
         let nearest = nearest(field, expected.iter().copied());
         return ConfigError::UnknownKey { place, key: plain(field), nearest, known: expected.clone() };
     }
+    let path = path.trim_matches(['.', '?']).to_owned();
+    let shape = match error {
+        YamlError::InvalidScalar { ty: "u16", .. } => Some("a whole number from 0 to 65535"),
+        YamlError::InvalidScalar { ty: "u32", .. } => Some("a whole number from 0 to 4294967295"),
+        YamlError::Unexpected { expected: "sequence start", .. } => Some("a list"),
+        YamlError::Unexpected { expected: "mapping start", .. } => Some("a mapping (`key: value`)"),
+        _ => None,
+    };
+    if let Some(shape) = shape {
+        return ConfigError::Malformed { place, path, message: format!("expected {shape}") };
+    }
     // The place is said in front; the renderer of the parser would say it again after its first line.
     let message = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
     let message = message.lines().next().unwrap_or_default();
     let message = message.split(" at line ").next().unwrap_or_default().trim_end_matches([',', ':', ' ']);
-    ConfigError::Malformed { place, path: path.trim_matches(['.', '?']).to_owned(), message: plain(message) }
+    ConfigError::Malformed { place, path, message: plain(message) }
 }
 
 fn plain(text: &str) -> String {
@@ -181,7 +195,8 @@ fn line_of(text: &str, keys: &[&str]) -> Option<u64> {
             break;
         }
         let key = wanted.peek()?;
-        if top == found.is_none() && trimmed.strip_prefix(**key).is_some_and(|rest| rest.trim_start().starts_with(':')) {
+        if top == found.is_none() && trimmed.strip_prefix(**key).is_some_and(|rest| rest.trim_start().starts_with(':'))
+        {
             wanted.next();
             found = Some(number);
             if wanted.peek().is_none() {
@@ -209,7 +224,10 @@ fn validate(config: &Config) -> Result<(), Problem> {
     ];
     for (keys, globs) in globs {
         if let Some(bad) = globs.iter().find(|glob| !is_glob(glob)) {
-            return invalid(keys, format!("holds `{}`, which is not a pattern of tool names such as `github.*`", plain(bad)));
+            return invalid(
+                keys,
+                format!("holds `{}`, which is not a pattern of tool names such as `github.*`", plain(bad)),
+            );
         }
     }
     for (position, id) in config.packs.iter().enumerate() {
@@ -263,8 +281,7 @@ fn enforced(config: &Config) -> Result<(), Problem> {
 }
 
 fn is_glob(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'*' | b'?'))
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'*' | b'?'))
 }
 
 fn is_host(text: &str) -> bool {
@@ -280,7 +297,11 @@ fn check_proxy(text: &str) -> Result<(), String> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!("must be an http or https URL, not `{}:`", url.scheme()));
     }
-    if url.host_str().is_none_or(str::is_empty) || url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+    if url.host_str().is_none_or(str::is_empty)
+        || url.path() != "/"
+        || url.query().is_some()
+        || url.fragment().is_some()
+    {
         return Err("must be a host and a port, such as `http://proxy.corp:3128`".into());
     }
     Ok(())
@@ -325,22 +346,25 @@ mod tests {
     #[test]
     fn wrong_shapes_name_line_and_path() {
         let cases = [
-            ("policy:\n  retries: many\n", "rig.yaml:2: `policy.retries`: "),
-            ("policy:\n  denied_tools: 5\n", "rig.yaml:2: `policy.denied_tools`: "),
+            (
+                "policy:\n  retries: many\n",
+                "rig.yaml:2: `policy.retries`: expected a whole number from 0 to 4294967295",
+            ),
+            ("policy:\n  denied_tools: 5\n", "rig.yaml:2: `policy.denied_tools`: expected a list"),
             ("packs:\n  - Bad\n", "rig.yaml:2: `packs[0]`: `Bad` is not a pack id"),
             ("limits:\n  memory: 64 MB\n", "rig.yaml:2: `limits.memory`: `64 MB` is not a size"),
             ("policy:\n  require_approval_for: [mony]\n", "rig.yaml:2: `policy.require_approval_for[0]"),
-            ("server:\n  port: 70000\n", "rig.yaml:2: `server.port`: "),
-            ("- a\n- b\n", "rig.yaml:1: "),
-            ("just text\n", "rig.yaml:1: "),
+            ("server:\n  port: 70000\n", "rig.yaml:2: `server.port`: expected a whole number from 0 to 65535"),
+            ("- a\n- b\n", "rig.yaml:1: expected a mapping (`key: value`)"),
+            ("just text\n", "rig.yaml:1: expected a mapping (`key: value`)"),
             ("packs: []\npacks: []\n", "rig.yaml:2: "),
             ("packs: [\n", "rig.yaml:"),
             ("a: 1\n---\nb: 2\n", "rig.yaml:"),
-            ("\tpacks: []\n", "rig.yaml:1: "),
+            ("packs: []\n---\npacks: []\n", "rig.yaml:3: only single YAML document expected"),
         ];
         for (text, message) in cases {
             let Err(found) = parse(text, Path::new("rig.yaml")) else { panic!("{text:?} passed") };
-            let found = found.to_string(); eprintln!("{found}");
+            let found = found.to_string();
             assert!(found.starts_with(message) && found.lines().count() == 1, "{text:?}: {found}");
             assert!(found.len() > "rig.yaml:1: ".len() + 5, "{text:?}: {found}");
         }
@@ -350,10 +374,16 @@ mod tests {
     fn values_that_make_no_sense_are_refused() {
         let cases = [
             ("policy:\n  timeout_seconds: 0\n", "rig.yaml:2: `policy.timeout_seconds` must be from 1 to 3600, not 0"),
-            ("policy:\n  timeout_seconds: 3601\n", "rig.yaml:2: `policy.timeout_seconds` must be from 1 to 3600, not 3601"),
+            (
+                "policy:\n  timeout_seconds: 3601\n",
+                "rig.yaml:2: `policy.timeout_seconds` must be from 1 to 3600, not 3601",
+            ),
             ("# a\npolicy:\n  # b\n  retries: 11\n", "rig.yaml:4: `policy.retries` must be at most 10, not 11"),
             ("packs: [a, a]\n", "rig.yaml:1: `packs` names `a` twice"),
-            ("network: { proxy: 'socks5://x' }\n", "rig.yaml:1: `network.proxy` must be an http or https URL, not `socks5:`"),
+            (
+                "network: { proxy: 'socks5://x' }\n",
+                "rig.yaml:1: `network.proxy` must be an http or https URL, not `socks5:`",
+            ),
             ("network:\n  proxy: nonsense\n", "rig.yaml:2: `network.proxy` is not a URL: relative URL without a base"),
             (
                 "policy:\n  allowed_tools: ['git hub.*']\n",

@@ -182,11 +182,7 @@ fn edit_packs(text: &str, old: &[PackId], new: &[PackId]) -> String {
     lines.replaced(block, &out)
 }
 
-fn edit_metadata(
-    text: &str,
-    old: &BTreeMap<PackId, PackMetadata>,
-    new: &BTreeMap<PackId, PackMetadata>,
-) -> String {
+fn edit_metadata(text: &str, old: &BTreeMap<PackId, PackMetadata>, new: &BTreeMap<PackId, PackMetadata>) -> String {
     let lines = Lines::of(text);
     let entry = |id: &PackId, entry: &PackMetadata, indent: usize| -> Vec<String> {
         let (outer, inner) = (" ".repeat(indent), " ".repeat(indent + 2));
@@ -210,7 +206,8 @@ fn edit_metadata(
     };
     let (value, comment) = split_comment(after_key(lines.lines[block.start], "pack_metadata").unwrap_or_default());
     let body = &lines.lines[block.start + 1..block.end];
-    let Some(indentation) = body.iter().find(|line| !is_noise(line)).map(|line| indent(line)).filter(|_| value.is_empty())
+    let Some(indentation) =
+        body.iter().find(|line| !is_noise(line)).map(|line| indent(line)).filter(|_| value.is_empty())
     else {
         return lines.replaced(block, &fresh(comment));
     };
@@ -342,7 +339,8 @@ mod tests {
 
     #[test]
     fn texts_are_quoted_so_that_they_survive() {
-        let nasty = PackMetadata { version: "1".into(), source: "C:\\x \"y\": # é\n".into(), installed_at: "t".into() };
+        let nasty =
+            PackMetadata { version: "1".into(), source: "C:\\x \"y\": # é\n".into(), installed_at: "t".into() };
         let new = BTreeMap::from([("a".parse().unwrap(), nasty)]);
         let text = apply("", &Config::default(), &ids("a"), &new).unwrap();
         assert_eq!(config::parse(&text, Path::new("rig.yaml")).unwrap().pack_metadata, new);

@@ -85,7 +85,10 @@ mod tests {
             .collect();
         let parsed = super::super::config::parse(&live, Path::new("rig.yaml")).unwrap();
         let default = Config::default();
-        assert_eq!((&parsed.policy, &parsed.limits, &parsed.server), (&default.policy, &default.limits, &default.server));
+        assert_eq!(
+            (&parsed.policy, &parsed.limits, &parsed.server),
+            (&default.policy, &default.limits, &default.server)
+        );
         assert_eq!((&parsed.secrets, &parsed.audit_db_path), (&default.secrets, &default.audit_db_path));
         let mut missing = Vec::new();
         for (key, value) in serde_json::to_value(&Config::default()).unwrap().as_object().unwrap() {

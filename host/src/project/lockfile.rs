@@ -75,10 +75,14 @@ impl LockError {
                 "restore rig.lock from version control, or delete it and install the packs again".into()
             }
             Self::Newer { .. } => "update rig, or restore an older rig.lock from version control".into(),
-            Self::Tampered { .. } => "restore rig.lock from version control; if it was edited or merged on purpose, delete its \
+            Self::Tampered { .. } => {
+                "restore rig.lock from version control; if it was edited or merged on purpose, delete its \
                                       `digest` line and run `rig install`, which checks every entry by itself"
-                .into(),
-            Self::Entry { .. } => "restore rig.lock from version control, or delete the entry and install the pack again".into(),
+                    .into()
+            }
+            Self::Entry { .. } => {
+                "restore rig.lock from version control, or delete the entry and install the pack again".into()
+            }
         }
     }
 }
@@ -141,7 +145,11 @@ fn check_version(value: &Value, file: &Path) -> Result<(), LockError> {
         Some(found) if found > u64::from(VERSION) => {
             let wrote = value.get("rig_version").and_then(Value::as_str);
             let wrote = wrote.filter(|text| !text.is_empty() && text.len() <= 64 && text.is_ascii());
-            Err(LockError::Newer { file: file.to_path_buf(), found, wrote: wrote.map(|text| text.escape_debug().to_string()) })
+            Err(LockError::Newer {
+                file: file.to_path_buf(),
+                found,
+                wrote: wrote.map(|text| text.escape_debug().to_string()),
+            })
         }
         Some(1..) => Ok(()),
         _ => Err(malformed("`version` is missing or is not a number from 1")),
@@ -187,7 +195,8 @@ mod tests {
     #[test]
     fn sound_and_older_files_load() {
         assert_eq!(read(r#"{ "version": 1 }"#), Ok(empty()));
-        let old = r#"{ "version": 1, "packs": { "s": { "pack_id": "s", "package": "rig-pack-s", "version": "1.2.0" } } }"#;
+        let old =
+            r#"{ "version": 1, "packs": { "s": { "pack_id": "s", "package": "rig-pack-s", "version": "1.2.0" } } }"#;
         assert_eq!(read(old).unwrap().packs.len(), 1);
         let sealed = read(&format!(r#"{{ "version": 1, "packs": {{ "a": {ENTRY} }} }}"#)).unwrap().to_text();
         assert_eq!(read(&sealed).unwrap().to_text(), sealed);
@@ -228,7 +237,10 @@ mod tests {
         let error = read(&sealed.replace("1.0.0", "1.0.1")).unwrap_err();
         let LockError::Tampered { recorded, found, .. } = &error else { panic!("{error:?}") };
         let text = error.to_string();
-        assert!(recorded != found && text.contains(&recorded.to_string()) && text.contains(&found.to_string()), "{text}");
+        assert!(
+            recorded != found && text.contains(&recorded.to_string()) && text.contains(&found.to_string()),
+            "{text}"
+        );
         assert!(error.hint().contains("delete its `digest` line and run `rig install`"));
         // The control: without the digest the same change passes here, and is left to the checks of each entry.
         let unsealed: String = sealed.lines().filter(|line| !line.contains("\"digest\"")).collect();

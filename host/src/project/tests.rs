@@ -117,13 +117,16 @@ fn without_the_journal_a_crash_leaves_a_third_state() {
 
 #[test]
 fn a_damaged_journal_changes_nothing() {
-    for damage in ["", "{", "{\"version\":1,\"files\":[{\"name\":\"../x\",\"old\":null,\"new\":\"00\",\"text\":\"\"}]}", "flip"] {
+    for damage in
+        ["", "{", "{\"version\":1,\"files\":[{\"name\":\"../x\",\"old\":null,\"new\":\"00\",\"text\":\"\"}]}", "flip"]
+    {
         let folder = project();
         add(folder.path(), "a", None);
         let old = files(folder.path());
         add(folder.path(), "b", Some(2));
         let path = commit::journal_path(folder.path());
-        let text = if damage == "flip" { fs::read_to_string(&path).unwrap().replace("1.0.0", "1.0.1") } else { damage.into() };
+        let text =
+            if damage == "flip" { fs::read_to_string(&path).unwrap().replace("1.0.0", "1.0.1") } else { damage.into() };
         fs::write(&path, text).unwrap();
         let project = Project::open(folder.path()).unwrap();
         assert_eq!((files(folder.path()), project.recovered()), (old, false), "{damage:?}");

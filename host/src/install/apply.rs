@@ -1,0 +1,156 @@
+//! The end of the flow: components into the store, then `rig.lock` and `rig.yaml` in one transition. The project is locked only
+//! while the two files are read again, merged and written, so that two installs at once both succeed.
+
+use std::path::Path;
+
+use rig_specs::{
+    PackId, Sha256,
+    config::PackMetadata,
+    lock::{LockedPack, Runtime},
+};
+use semver::Version;
+
+use super::{
+    InstallError, index,
+    plan::{Action, Plan, Planned},
+    rig_version, store,
+};
+use crate::project::{Project, nearest};
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// Whether a file of the project changed.
+    pub changed: bool,
+    /// The packs of the plan, in its order.
+    pub packs: Vec<Done>,
+}
+
+/// What was done with one pack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// The pack.
+    pub id: PackId,
+    /// Its version.
+    pub version: Version,
+    /// Of its bytes.
+    pub integrity: Sha256,
+    /// What became of it.
+    pub action: Action,
+    /// Whether `rig.yaml` offers its tools now.
+    pub enabled: bool,
+}
+
+impl Plan {
+    /// Installs what was planned, in the project that it was planned for. To be called only when [`Plan::consent`] was given.
+    /// `on_wait` is told the lock file when another rig process holds it.
+    ///
+    /// # Errors
+    /// When the store or the project cannot be written, or another rig changed one of the packs in the meantime. The project is
+    /// as it was, then.
+    pub fn commit(mut self, root: &Path, on_wait: &mut dyn FnMut(&Path)) -> Result<Committed, InstallError> {
+        // A component that nobody names does no harm, so the store comes before the lock that names it.
+        for pack in &mut self.packs {
+            if let Some(staged) = pack.staged.take() {
+                store::put(&self.home, staged)?;
+            }
+        }
+        let (project, guard) = Project::lock_for_change(root, on_wait)?;
+        let mut lock = project.lock().clone();
+        let mut packs = project.config().packs.clone();
+        let mut metadata = project.config().pack_metadata.clone();
+        let now = index::now().to_string();
+        let mut done = Vec::new();
+        for pack in &self.packs {
+            let id = pack.id().clone();
+            let found = project.locked(&id);
+            let is_target = |locked: &LockedPack| {
+                locked.integrity == Some(pack.inspected.sha256) && locked.version == *pack.version()
+            };
+            let action = if found.is_some_and(is_target) {
+                Action::Keep
+            } else if found == pack.previous.as_ref() {
+                let (locked, noted) = entry(pack, &now);
+                lock.packs.insert(id.clone(), locked);
+                metadata.insert(id.clone(), noted);
+                pack.action.clone()
+            } else {
+                return Err(InstallError::ChangedMeanwhile { pack: id });
+            };
+            if self.enable && !packs.contains(&id) {
+                packs.push(id.clone());
+            }
+            let enabled = packs.contains(&id);
+            done.push(Done { id, version: pack.version().clone(), integrity: pack.inspected.sha256, action, enabled });
+        }
+        if lock.packs != project.lock().packs {
+            if let Some((location, generated_at)) = self.index {
+                (lock.index_url, lock.index_generated_at) = (Some(location), Some(generated_at));
+            }
+            stamp(&mut lock, now);
+        }
+        let changed = guard.commit(&project, &packs, &metadata, &lock)?;
+        Ok(Committed { changed, packs: done })
+    }
+}
+
+fn entry(pack: &Planned, now: &str) -> (LockedPack, PackMetadata) {
+    let (inspected, id) = (&pack.inspected, pack.id().clone());
+    let noted =
+        PackMetadata { version: pack.version().to_string(), source: pack.source.clone(), installed_at: now.to_owned() };
+    let locked = LockedPack {
+        package: id.to_string(),
+        pack_id: id,
+        version: pack.version().clone(),
+        runtime: Runtime::Wasm,
+        integrity: Some(inspected.sha256),
+        installed_at: now.to_owned(),
+        source: Some(pack.source.clone()),
+        size: Some(inspected.size),
+        interface_hash: Some(inspected.interface_hash),
+        tools_hash: Some(inspected.tools_hash),
+        granted: inspected.pack.manifest.capabilities(),
+        dependencies: pack.dependencies.clone(),
+        artifacts: Vec::new(),
+    };
+    (locked, noted)
+}
+
+fn stamp(lock: &mut rig_specs::lock::Lock, now: String) {
+    lock.rig_version = rig_version().to_string();
+    if lock.created_at.is_empty() {
+        lock.created_at.clone_from(&now);
+    }
+    lock.updated_at = now;
+}
+
+/// Takes packs out of a project. Their components stay in the store, where other projects may use them. Returns the ids.
+///
+/// # Errors
+/// When one is not installed, or is needed by a pack that stays.
+pub fn uninstall(root: &Path, ids: &[PackId], on_wait: &mut dyn FnMut(&Path)) -> Result<Vec<PackId>, InstallError> {
+    let (project, guard) = Project::lock_for_change(root, on_wait)?;
+    let mut lock = project.lock().clone();
+    for id in ids {
+        if !lock.packs.contains_key(id) && !project.is_enabled(id) {
+            let nearest = nearest(id.as_str(), lock.packs.keys().map(PackId::as_str)).map(str::to_owned);
+            return Err(InstallError::NotInstalled { pack: id.clone(), nearest });
+        }
+        let needs =
+            |(other, locked): &(&PackId, &LockedPack)| !ids.contains(*other) && locked.dependencies.contains_key(id);
+        let by: Vec<PackId> = lock.packs.iter().filter(needs).map(|(other, _)| other.clone()).collect();
+        if !by.is_empty() {
+            return Err(InstallError::Needed { pack: id.clone(), by });
+        }
+    }
+    lock.packs.retain(|id, _| !ids.contains(id));
+    if lock.packs != project.lock().packs {
+        stamp(&mut lock, index::now().to_string());
+    }
+    let mut packs = project.config().packs.clone();
+    packs.retain(|id| !ids.contains(id));
+    let mut metadata = project.config().pack_metadata.clone();
+    metadata.retain(|id, _| !ids.contains(id));
+    guard.commit(&project, &packs, &metadata, &lock)?;
+    Ok(ids.to_vec())
+}

@@ -1,0 +1,179 @@
+//! The one place where the install flow reads from elsewhere. `file:` URLs are read here; everything that leaves the machine goes
+//! through a [`Downloader`], which the egress gate is in a real rig.
+
+use std::{fs::File, io::Read as _};
+
+use bytes::Bytes;
+use futures_util::{
+    StreamExt as _,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
+use url::Url;
+
+/// How much of a local file is read at once.
+const CHUNK: usize = 64 << 10;
+
+/// Fetches over the network. The only implementation that dials is the egress gate's.
+pub trait Downloader: Send + Sync {
+    /// Asks for a URL (https, or http on loopback) and returns the beginning of the answer, redirects followed.
+    ///
+    /// # Errors
+    /// A sentence that says why there is no answer.
+    fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Download, String>>;
+}
+
+/// The beginning of an answer, and its body to be read.
+pub struct Download {
+    /// The status of HTTP.
+    pub status: u16,
+    /// `Content-Length`.
+    pub content_length: Option<u64>,
+    /// `Content-Type`.
+    pub content_type: Option<String>,
+    /// The body, in pieces. An error is a sentence.
+    pub body: BoxStream<'static, Result<Bytes, String>>,
+}
+
+/// Why nothing could be read from a URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NetError {
+    /// The network was not asked, because `--offline` was given.
+    #[error("{url} is not on this machine, and `--offline` was given")]
+    Offline {
+        /// The URL.
+        url: Url,
+    },
+    /// There is no answer, or it broke off.
+    #[error("cannot fetch {url}: {why}")]
+    Failed {
+        /// The URL.
+        url: Url,
+        /// Why.
+        why: String,
+    },
+    /// An answer that is not a success.
+    #[error("cannot fetch {url}: the server answered with status {status}")]
+    Status {
+        /// The URL.
+        url: Url,
+        /// The status.
+        status: u16,
+    },
+}
+
+impl NetError {
+    /// What to do next.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Offline { .. } => Some("run the command without `--offline`".into()),
+            Self::Status { status: 404 | 410, .. } => Some("check the URL; what it names may have moved".into()),
+            Self::Status { status: 401 | 403, .. } => Some("check the URL; rig sends no credentials to indexes".into()),
+            Self::Status { status: 500.., .. } => Some("try again later".into()),
+            Self::Failed { url, .. } if url.scheme() != "file" => {
+                Some("check the connection, and `network.proxy` in rig.yaml if a proxy is needed".into())
+            }
+            Self::Failed { .. } | Self::Status { .. } => None,
+        }
+    }
+}
+
+/// Opens a URL for reading.
+pub(super) async fn open(downloader: &dyn Downloader, url: &Url, offline: bool) -> Result<Download, NetError> {
+    if url.scheme() == "file" {
+        return open_file(url);
+    }
+    if offline {
+        return Err(NetError::Offline { url: url.clone() });
+    }
+    let failed = |why| NetError::Failed { url: url.clone(), why };
+    super::source::check_url(url).map_err(failed)?;
+    let download = downloader.download(url).await.map_err(failed)?;
+    if download.status != 200 {
+        return Err(NetError::Status { url: url.clone(), status: download.status });
+    }
+    Ok(download)
+}
+
+fn open_file(url: &Url) -> Result<Download, NetError> {
+    let failed = |why: String| NetError::Failed { url: url.clone(), why };
+    let path = url.to_file_path().map_err(|()| failed("it does not name a path of this machine".into()))?;
+    let file = File::open(&path).map_err(|error| failed(error.to_string()))?;
+    let metadata = file.metadata().map_err(|error| failed(error.to_string()))?;
+    if !metadata.is_file() {
+        return Err(failed("it is not a file".into()));
+    }
+    let body = stream::unfold(Some(file), |file| async move {
+        let mut file = file?;
+        let mut chunk = vec![0; CHUNK];
+        match file.read(&mut chunk) {
+            Ok(0) => None,
+            Ok(read) => {
+                chunk.truncate(read);
+                Some((Ok(Bytes::from(chunk)), Some(file)))
+            }
+            Err(error) => Some((Err(error.to_string()), None)),
+        }
+    });
+    Ok(Download { status: 200, content_length: Some(metadata.len()), content_type: None, body: body.boxed() })
+}
+
+#[cfg(test)]
+pub(super) mod fake {
+    //! A network of a few fixed answers, which counts what it is asked.
+
+    use std::{
+        collections::BTreeMap,
+        sync::{
+            Mutex,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
+
+    use super::*;
+
+    /// An answer: status, type, pieces of the body.
+    pub(crate) type Answer = (u16, Option<&'static str>, Vec<Result<Bytes, String>>);
+
+    #[derive(Default)]
+    pub(crate) struct Fake {
+        answers: Mutex<BTreeMap<String, Answer>>,
+        pub(crate) asked: AtomicUsize,
+    }
+
+    impl Fake {
+        pub(crate) fn set(&self, url: &str, status: u16, body: impl Into<Vec<u8>>) {
+            self.set_answer(url, (status, None, vec![Ok(Bytes::from(body.into()))]));
+        }
+
+        pub(crate) fn set_answer(&self, url: &str, answer: Answer) {
+            self.answers.lock().unwrap().insert(url.into(), answer);
+        }
+
+        pub(crate) fn clear(&self) {
+            self.answers.lock().unwrap().clear();
+        }
+
+        pub(crate) fn count(&self) -> usize {
+            self.asked.load(Ordering::SeqCst)
+        }
+    }
+
+    impl Downloader for Fake {
+        fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Download, String>> {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            let answer = self.answers.lock().unwrap().get(url.as_str()).cloned();
+            Box::pin(async move {
+                let (status, content_type, chunks) = answer.ok_or("connection refused")?;
+                let body = stream::iter(chunks).boxed();
+                Ok(Download { status, content_length: None, content_type: content_type.map(Into::into), body })
+            })
+        }
+    }
+
+    /// Runs a future that never waits for anything outside.
+    pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    }
+}

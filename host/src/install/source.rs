@@ -1,0 +1,296 @@
+//! What a person names on the command line: a pack of the index, a file, or a URL with the hash of what is there. Purely text.
+
+use std::path::{Path, PathBuf};
+
+use rig_specs::{PackId, Sha256};
+use semver::{Version, VersionReq};
+use url::{Host, Url};
+
+/// What is to be installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// A pack of the index.
+    Named {
+        /// Its id.
+        id: PackId,
+        /// Which version; the newest when absent.
+        version: Option<Wanted>,
+    },
+    /// A component on this machine.
+    File(PathBuf),
+    /// A component somewhere else, with its hash.
+    Url {
+        /// Where it is, without the fragment.
+        url: Url,
+        /// Of its exact bytes.
+        sha256: Sha256,
+    },
+}
+
+/// Which version of a pack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// Exactly this one.
+    Exact(Version),
+    /// The newest that fits.
+    Range(VersionReq),
+}
+
+impl Wanted {
+    /// Whether a version is one that is wanted.
+    #[must_use]
+    pub fn matches(&self, version: &Version) -> bool {
+        match self {
+            Self::Exact(exact) => exact == version,
+            Self::Range(range) => range.matches(version),
+        }
+    }
+}
+
+impl std::fmt::Display for Wanted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exact(version) => version.fmt(f),
+            Self::Range(range) => range.fmt(f),
+        }
+    }
+}
+
+/// A text that does not name something to install.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// A name that is no pack id.
+    #[error(transparent)]
+    Name(#[from] rig_specs::PackIdError),
+    /// A version that is neither a version nor a range.
+    #[error("`{0}` is not a version: expected for example `1.2.0` or `^1.2`")]
+    Version(String),
+    /// Two versions for one pack.
+    #[error("`{0}` names a version already; `--version` names another")]
+    TwoVersions(String),
+    /// `--version` beside a file or a URL.
+    #[error("`--version` has no meaning for `{0}`: the file itself says its version")]
+    VersionOfFile(String),
+    /// A URL without a hash.
+    #[error("`{0}` names no hash: rig installs from a URL only what is named by its hash")]
+    NoHash(String),
+    /// A fragment that is not a hash.
+    #[error("`{url}`: `{fragment}` is not `sha256=` and 64 lower-case hex digits")]
+    BadHash {
+        /// The URL.
+        url: String,
+        /// What stands after `#`.
+        fragment: String,
+    },
+    /// A URL that cannot be read.
+    #[error("`{text}` is not a URL that rig can use: {why}")]
+    Url {
+        /// The text.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A path to something that is not a component.
+    #[error("`{0}` is a path, but its name does not end in `.wasm`")]
+    NotWasm(String),
+}
+
+impl SourceError {
+    /// What to do next.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Name(_) | Self::NotWasm(_) => Some(
+                "name a pack (`echo`), a version of it (`echo@1.2.0`), a file (`./echo.wasm`) or a URL with its hash"
+                    .into(),
+            ),
+            Self::NoHash(url) => Some(format!(
+                "add the hash of the file: `{url}#sha256=<64 hex digits>`; `sha256sum echo.wasm` prints that of a copy you trust"
+            )),
+            Self::BadHash { url, .. } => Some(format!("write `{url}#sha256=<64 hex digits>`")),
+            Self::Url { .. } => Some("use https, http on this machine, or file".into()),
+            Self::Version(_) | Self::TwoVersions(_) | Self::VersionOfFile(_) => None,
+        }
+    }
+}
+
+impl Request {
+    /// Reads what a person named. `version` is that of `--version`; relative paths are relative to `cwd`.
+    ///
+    /// # Errors
+    /// When the text names nothing that can be installed.
+    pub fn parse(text: &str, version: Option<&str>, cwd: &Path) -> Result<Self, SourceError> {
+        let only_for_names = |request: Self| match version {
+            None => Ok(request),
+            Some(_) => Err(SourceError::VersionOfFile(shown(text))),
+        };
+        if text.contains("://") || text.starts_with("oci:") {
+            let (url, fragment) = text.split_once('#').unwrap_or((text, ""));
+            let url = artifact_url(url)?;
+            if fragment.is_empty() {
+                return Err(SourceError::NoHash(shown(url.as_str())));
+            }
+            let digest = fragment.strip_prefix("sha256=").and_then(|hex| hex.parse().ok());
+            let bad = || SourceError::BadHash { url: shown(url.as_str()), fragment: shown(fragment) };
+            let sha256 = digest.ok_or_else(bad)?;
+            return only_for_names(Self::Url { url, sha256 });
+        }
+        let is_path = text.contains(['/', '\\']) || text.starts_with('.');
+        if Path::new(text).extension().is_some_and(|extension| extension == "wasm") {
+            return only_for_names(Self::File(cwd.join(text)));
+        }
+        if is_path {
+            return Err(SourceError::NotWasm(shown(text)));
+        }
+        let (name, at_version) = text.split_once('@').map_or((text, None), |(name, version)| (name, Some(version)));
+        let id = name.parse()?;
+        let version = match (at_version, version) {
+            (Some(_), Some(_)) => return Err(SourceError::TwoVersions(shown(text))),
+            (one, other) => one.or(other).map(wanted).transpose()?,
+        };
+        Ok(Self::Named { id, version })
+    }
+}
+
+fn wanted(text: &str) -> Result<Wanted, SourceError> {
+    if let Ok(version) = text.parse() {
+        return Ok(Wanted::Exact(version));
+    }
+    if text == "latest" {
+        return Ok(Wanted::Range(VersionReq::STAR));
+    }
+    // semver reads `x` and `*` as any version; from a person that is more likely a slip.
+    let range = text.parse().ok().filter(|_| text.starts_with(|c: char| c.is_ascii_digit() || "^~=<>".contains(c)));
+    range.map(Wanted::Range).ok_or_else(|| SourceError::Version(shown(text)))
+}
+
+/// A URL that an artifact or an index may be fetched from: https, http on this machine, or a file of it. No credentials: they
+/// would end up in `rig.lock`.
+///
+/// # Errors
+/// [`SourceError::Url`].
+pub fn artifact_url(text: &str) -> Result<Url, SourceError> {
+    let bad = |why: String| SourceError::Url { text: shown(text), why };
+    let url = Url::parse(text).map_err(|error| bad(error.to_string()))?;
+    check_url(&url).map_err(bad)?;
+    Ok(url)
+}
+
+pub(super) fn check_url(url: &Url) -> Result<(), String> {
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("it holds a user name or password, which would end up in rig.lock".into());
+    }
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if is_loopback(url) => Ok(()),
+        "http" => Err("http is allowed only to this machine; elsewhere use https".into()),
+        "file" if url.to_file_path().is_ok() => Ok(()),
+        "file" => Err("a file URL names an absolute path: `file:///…`".into()),
+        "oci" => Err("this rig cannot fetch from OCI registries yet".into()),
+        other => Err(format!("the scheme `{other}` is not supported")),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(300).flat_map(char::escape_debug).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    fn parse(text: &str, version: Option<&str>) -> Result<Request, SourceError> {
+        Request::parse(text, version, Path::new("/work"))
+    }
+
+    #[test]
+    fn names_versions_files_and_urls_are_told_apart() {
+        let named = |version: Option<&str>| Request::Named {
+            id: "echo".parse().unwrap(),
+            version: version.map(|text| wanted(text).unwrap()),
+        };
+        assert_eq!(parse("echo", None), Ok(named(None)));
+        assert_eq!(parse("echo@1.2.0", None), Ok(named(Some("1.2.0"))));
+        assert_eq!(parse("echo", Some("^1.2")), Ok(named(Some("^1.2"))));
+        assert!(matches!(wanted("1.2.0"), Ok(Wanted::Exact(_))));
+        assert!(matches!(wanted("1.2"), Ok(Wanted::Range(_))));
+        assert_eq!(parse("./a/echo.wasm", None), Ok(Request::File("/work/./a/echo.wasm".into())));
+        assert_eq!(parse("echo.wasm", None), Ok(Request::File("/work/echo.wasm".into())));
+        assert_eq!(parse("/x/echo.wasm", None), Ok(Request::File("/x/echo.wasm".into())));
+        for url in
+            ["https://h/e.wasm", "http://127.0.0.1:1/e.wasm", "http://[::1]/e", "http://localhost/e", "file:///e.wasm"]
+        {
+            let expected = Request::Url { url: url.parse().unwrap(), sha256: HEX.parse().unwrap() };
+            assert_eq!(parse(&format!("{url}#sha256={HEX}"), None), Ok(expected), "{url}");
+        }
+    }
+
+    #[test]
+    fn everything_else_says_what_is_wrong_and_what_to_write() {
+        let cases = [
+            ("Echo", None, "`Echo` is not a pack id", "name a pack"),
+            ("", None, "`` is not a pack id", "name a pack"),
+            ("echo@x", None, "`x` is not a version", ""),
+            ("echo@1.0.0", Some("1.0.0"), "`echo@1.0.0` names a version already", ""),
+            ("./echo.wasm", Some("1.0.0"), "`--version` has no meaning for `./echo.wasm`", ""),
+            ("./echo", None, "`./echo` is a path, but its name does not end in `.wasm`", "name a pack"),
+            ("../..", None, "`../..` is a path", "name a pack"),
+            (
+                "https://h/e.wasm",
+                None,
+                "`https://h/e.wasm` names no hash",
+                "add the hash of the file: `https://h/e.wasm#sha256=<64 hex digits>`",
+            ),
+            (
+                "https://h/e.wasm#sha256=00",
+                None,
+                "`https://h/e.wasm`: `sha256=00` is not",
+                "write `https://h/e.wasm#sha256=",
+            ),
+            ("https://h/e.wasm#md5=00", None, "`https://h/e.wasm`: `md5=00` is not", "write"),
+            (
+                "http://h/e.wasm#x",
+                None,
+                "`http://h/e.wasm` is not a URL that rig can use: http is allowed only to this machine",
+                "use https",
+            ),
+            (
+                "https://u:p@h/e.wasm#x",
+                None,
+                "`https://u:p@h/e.wasm` is not a URL that rig can use: it holds a user name",
+                "use https",
+            ),
+            ("ftp://h/e.wasm", None, "`ftp://h/e.wasm` is not a URL that rig can use: the scheme `ftp`", "use https"),
+            (
+                "oci://h/e",
+                None,
+                "`oci://h/e` is not a URL that rig can use: this rig cannot fetch from OCI",
+                "use https",
+            ),
+            ("https://", None, "`https://` is not a URL that rig can use: empty host", "use https"),
+            (
+                "file://h/e.wasm#x",
+                None,
+                "`file://h/e.wasm` is not a URL that rig can use: a file URL names",
+                "use https",
+            ),
+            ("a\u{1b}[31mb", None, "`a\\u{1b}[31mb` is not a pack id", "name a pack"),
+        ];
+        for (text, version, message, hint) in cases {
+            let error = parse(text, version).unwrap_err();
+            assert!(error.to_string().starts_with(message), "{text:?}: {error}");
+            assert!(error.hint().unwrap_or_default().starts_with(hint), "{text:?}: {:?}", error.hint());
+        }
+    }
+}

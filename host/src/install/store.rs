@@ -1,0 +1,226 @@
+//! The store: components of this machine, each under the hash of its bytes. A file gets here complete, by rename, and is read-only;
+//! whoever reads it hashes it again, so that a byte changed on disk is never run.
+
+use std::{
+    fs::{self, File, Permissions},
+    io::{self, Read as _},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use rig_specs::Sha256;
+use tempfile::NamedTempFile;
+
+use crate::home::{Home, private_dir};
+
+/// The largest component that is installed or loaded. Components with a whole language runtime inside have about 20 MiB.
+pub const MAX_COMPONENT: u64 = 256 << 20;
+/// How old a file in staging must be to be taken for one that a crash left behind.
+const STALE: Duration = Duration::from_hours(1);
+/// The beginning of the names in staging; others are left alone.
+const STAGED: &str = "fetch-";
+
+/// Why a component cannot be put into the store or read from it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The component is not there.
+    #[error("{} is missing", .path.display())]
+    Missing {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// The bytes have another hash than the name says.
+    #[error("{} was changed: it should have {expected}, but has {found}", .path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// The hash that it should have.
+        expected: Sha256,
+        /// The hash that it has.
+        found: Sha256,
+    },
+    /// The store cannot be used.
+    #[error("cannot {action} {}: {source}", .path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl StoreError {
+    fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: path.to_path_buf(), source }
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Missing { .. } => Some("run `rig install`, which fetches what rig.lock names".into()),
+            Self::Corrupt { .. } => Some("run `rig install`, which fetches the file again".into()),
+            Self::Io { .. } => None,
+        }
+    }
+
+    /// Whether fetching the component again mends it.
+    #[must_use]
+    pub fn is_repairable(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::Corrupt { .. })
+    }
+}
+
+/// A complete file in staging whose bytes have that hash. Dropping it removes it.
+#[derive(Debug)]
+pub struct Staged {
+    pub(super) file: NamedTempFile,
+    pub(super) sha256: Sha256,
+}
+
+impl Staged {
+    /// The hash of its bytes.
+    #[must_use]
+    pub fn sha256(&self) -> Sha256 {
+        self.sha256
+    }
+}
+
+/// A new, empty file in staging; what a crash left there long ago is removed.
+pub(super) fn stage(home: &Home) -> Result<NamedTempFile, StoreError> {
+    let folder = home.staging();
+    make_folders(home)?;
+    sweep(&folder);
+    let new = tempfile::Builder::new().prefix(STAGED).tempfile_in(&folder);
+    let file = new.map_err(|error| StoreError::io("write in", &folder, error))?;
+    // Tells other processes that the file is in use. Where there are no locks, its age must do.
+    let _ = file.as_file().try_lock();
+    Ok(file)
+}
+
+fn make_folders(home: &Home) -> Result<(), StoreError> {
+    for folder in [home.root().to_path_buf(), home.staging(), home.store()] {
+        private_dir(&folder).map_err(|error| StoreError::io("use", &folder, error))?;
+    }
+    Ok(())
+}
+
+/// Removes what a crash left in staging. Failing to is no reason to stop.
+fn sweep(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let stale = || {
+            let name = entry.file_name();
+            let modified = entry.metadata().ok().filter(fs::Metadata::is_file)?.modified().ok()?;
+            let old = SystemTime::now().duration_since(modified).is_ok_and(|age| age > STALE);
+            (old && name.to_str()?.starts_with(STAGED)).then(|| File::open(entry.path()).ok()?.try_lock().ok())?
+        };
+        if stale().is_some() {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Moves a staged component into the store. One that is there already is kept, if it is sound.
+pub(super) fn put(home: &Home, staged: Staged) -> Result<(), StoreError> {
+    let path = home.component(&staged.sha256);
+    if read(home, &staged.sha256).is_ok() {
+        return Ok(());
+    }
+    let write = |source| StoreError::io("write", &path, source);
+    let file = staged.file;
+    file.as_file().set_permissions(Permissions::from_mode(0o444)).map_err(write)?;
+    file.as_file().sync_all().map_err(write)?;
+    file.persist(&path).map_err(|error| write(error.error))?;
+    File::open(home.store()).and_then(|folder| folder.sync_all()).map_err(write)
+}
+
+/// The bytes of a component, hashed while they are read.
+///
+/// # Errors
+/// When the component is missing, or is not what its name says.
+pub fn read(home: &Home, digest: &Sha256) -> Result<Vec<u8>, StoreError> {
+    let path = home.component(digest);
+    let file = File::open(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => StoreError::Missing { path: path.clone() },
+        _ => StoreError::io("read", &path, error),
+    })?;
+    let mut bytes = Vec::new();
+    file.take(MAX_COMPONENT + 1).read_to_end(&mut bytes).map_err(|error| StoreError::io("read", &path, error))?;
+    let found = Sha256::of(&bytes);
+    if found != *digest {
+        return Err(StoreError::Corrupt { path, expected: *digest, found });
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    fn home() -> (tempfile::TempDir, Home) {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::new(folder.path().join("rig"));
+        (folder, home)
+    }
+
+    fn staged(home: &Home, bytes: &[u8]) -> Staged {
+        let mut file = stage(home).unwrap();
+        file.write_all(bytes).unwrap();
+        Staged { file, sha256: Sha256::of(bytes) }
+    }
+
+    #[test]
+    fn components_are_kept_read_only_under_their_hash() {
+        let (_folder, home) = home();
+        let digest = Sha256::of(b"bytes");
+        assert!(matches!(read(&home, &digest), Err(StoreError::Missing { .. })));
+        put(&home, staged(&home, b"bytes")).unwrap();
+        put(&home, staged(&home, b"bytes")).unwrap();
+        assert_eq!(read(&home, &digest).unwrap(), b"bytes");
+        let mode = fs::metadata(home.component(&digest)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o444);
+        assert_eq!(fs::read_dir(home.staging()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_changed_byte_is_refused_and_mended_by_putting_it_again() {
+        let (_folder, home) = home();
+        let digest = Sha256::of(b"bytes");
+        put(&home, staged(&home, b"bytes")).unwrap();
+        let path = home.component(&digest);
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        fs::write(&path, b"bytez").unwrap();
+        let error = read(&home, &digest).unwrap_err();
+        let found = Sha256::of(b"bytez");
+        let expected = format!("{} was changed: it should have {digest}, but has {found}", path.display());
+        assert_eq!((error.to_string(), error.is_repairable()), (expected, true));
+        assert!(error.hint().unwrap().contains("rig install"));
+        put(&home, staged(&home, b"bytes")).unwrap();
+        assert_eq!(read(&home, &digest).unwrap(), b"bytes");
+    }
+
+    #[test]
+    fn what_crashes_left_is_swept_and_nothing_else() {
+        let (_folder, home) = home();
+        let in_use = stage(&home).unwrap();
+        let make = |name: &str, old: bool| {
+            let file = File::create(home.staging().join(name)).unwrap();
+            if old {
+                file.set_modified(SystemTime::now() - 2 * STALE).unwrap();
+            }
+        };
+        make("fetch-old", true);
+        make("fetch-new", false);
+        make("other", true);
+        in_use.as_file().set_modified(SystemTime::now() - 2 * STALE).unwrap();
+        let _fresh = stage(&home).unwrap();
+        let exists = |name: &str| home.staging().join(name).exists();
+        assert_eq!((exists("fetch-old"), exists("fetch-new"), exists("other")), (false, true, true));
+        assert!(in_use.path().exists(), "a file that another process holds was removed");
+    }
+}
