@@ -41,7 +41,7 @@ fn answers_of_the_service_become_kinds() {
             false,
         ),
         (Reply::json(429, message("Too many requests")).header("Retry-After", "17"), "rate_limited", "429", true),
-        (Reply::json(500, message("Server Error")), "transient", "500", true),
+        (Reply::json(500, message("Server Error")), "upstream_error", "500", true),
         (Reply::html(502, "<h1>Unicorn!</h1>"), "transient", "502", true),
         (Reply::html(503, "<h1>Unicorn!</h1>"), "transient", "503", true),
     ] {
@@ -92,14 +92,25 @@ fn nonsense_is_an_error_of_the_service() {
         Reply::json(200, json!({ "number": "seven" })),
         Reply::json(200, json!(null)),
         Reply::new(200, vec![0xff; 100]),
-        Reply::json(302, json!({})).header("Location", "https://evil.test/"),
     ] {
         let shown = format!("{reply:?}");
         upstream.forget();
         upstream.reply(HOST, reply);
         let error = project.call(LIST, list_args()).error("upstream_error");
         assert!(error["message"].as_str().unwrap().len() < 500, "{shown}: {error}");
-        assert_eq!(upstream.connects(), ["api.github.com:443"], "no redirect is followed: {shown}");
+    }
+}
+
+#[test]
+fn redirects_are_not_followed() {
+    let (project, upstream) = setup();
+    for status in [301, 302, 307, 308] {
+        upstream.forget();
+        upstream.reply("evil.test", Reply::json(200, json!([])));
+        upstream.reply(HOST, Reply::json(status, json!({})).header("Location", "https://evil.test/"));
+        let _ = project.call(LIST, list_args()).error("not_found");
+        assert_eq!(upstream.connects(), ["api.github.com:443"]);
+        assert_eq!(upstream.requests().len(), 1);
     }
 }
 
@@ -177,10 +188,7 @@ fn a_host_that_was_not_granted_is_named() {
     // The control: with the grant it works.
     let _ = project.call(LIST, list_args()).output();
     upstream.forget();
-    project.edit_lock("github", |pack| {
-        pack.granted.network.clear();
-        pack.granted.secrets.clear();
-    });
+    project.edit_lock("github", |pack| pack.granted.network.clear());
     let error = project.call(LIST, list_args()).error("permission_error");
     assert!(error["message"].as_str().unwrap().contains(HOST), "{error}");
     upstream.assert_untouched();

@@ -187,7 +187,7 @@ fn consent_shows_all_that_is_asked_for_and_is_refused_without_a_person() {
 
     project.install(&["github"]);
     let granted = project.locked("github").granted;
-    assert_eq!(granted.network.iter().map(|rule| rule.host.as_str()).collect::<Vec<_>>(), ["api.github.com"]);
+    assert!(!granted.network.is_empty() && granted.network.iter().all(|rule| rule.host == "api.github.com"));
     assert_eq!(granted.secrets.keys().collect::<Vec<_>>(), ["GITHUB_TOKEN"]);
 }
 
