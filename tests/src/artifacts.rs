@@ -6,7 +6,8 @@ use std::{
 };
 
 /// The `rig` to test: `RIG_TEST_BIN`, else the one built beside the test.
-pub(crate) fn rig() -> PathBuf {
+#[must_use]
+pub fn rig() -> PathBuf {
     let path = env::var_os("RIG_TEST_BIN").map_or_else(|| profile_dir().join("rig"), PathBuf::from);
     assert!(path.is_file(), "there is no rig at {}: run `cargo xtask test`", path.display());
     path

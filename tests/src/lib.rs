@@ -29,11 +29,12 @@ mod upstream;
 
 pub mod packs;
 
+pub use artifacts::rig as rig_path;
 pub use http::{Recorded, Reply};
 pub use index_server::IndexServer;
 pub use insta;
 pub use output::Output;
-pub use project::Project;
+pub use project::{Project, files};
 pub use run::{Child, Run};
 pub use tls::Flaw;
 pub use upstream::Upstream;

@@ -48,6 +48,21 @@ impl Output {
         self
     }
 
+    /// Expects a text on stdout.
+    #[track_caller]
+    pub fn shows(&self, text: &str) -> &Self {
+        assert!(self.stdout.contains(text), "`{}` was expected to show {text:?}:\n{self}", self.command);
+        self
+    }
+
+    /// Expects a text on stdout or stderr: for what may be an error of rig or part of a result.
+    #[track_caller]
+    pub fn mentions(&self, text: &str) -> &Self {
+        let found = self.stdout.contains(text) || self.stderr.contains(text);
+        assert!(found, "`{}` was expected to mention {text:?}:\n{self}", self.command);
+        self
+    }
+
     /// Expects that a text stands nowhere in the output.
     #[track_caller]
     pub fn lacks(&self, text: &str) -> &Self {

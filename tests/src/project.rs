@@ -6,7 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rig_specs::{PackId, Sha256, config::Config, lock::Lock, lock::LockedPack};
+use rig_specs::{
+    PackId, Sha256,
+    config::Config,
+    index::Index,
+    lock::{Lock, LockedPack},
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -22,7 +27,6 @@ pub struct Project {
     program: PathBuf,
     env: BTreeMap<String, String>,
     canaries: Vec<String>,
-    yaml: String,
 }
 
 impl Project {
@@ -35,10 +39,8 @@ impl Project {
     /// A project whose `rig.yaml` names an index (a file) of the built packs.
     #[must_use]
     pub fn new() -> Self {
-        let mut project = Self::empty();
-        packs::index_of(&project.index_dir(), &[packs::built("echo"), packs::built("github")]);
-        let index = project.index_dir().join(packs::INDEX);
-        project.set_index(&format!("file://{}", index.display()));
+        let project = Self::empty();
+        project.offer(&[packs::built("echo"), packs::built("github")]);
         project
     }
 
@@ -67,7 +69,7 @@ impl Project {
             ("NO_COLOR", "1".into()),
         ];
         let env = env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Self { root, program, env, canaries: Vec::new(), yaml: String::new() }
+        Self { root, program, env, canaries: Vec::new() }
     }
 
     /// The folder that holds everything of this test.
@@ -118,17 +120,23 @@ impl Project {
         self
     }
 
-    /// Writes a new `rig.yaml` that names this index. Sections given to [`Project::configure`] are written again.
-    pub fn set_index(&mut self, url: &str) -> &mut Self {
-        self.yaml = format!("index:\n  url: {url}\n");
-        self.write("rig.yaml", &self.yaml);
+    /// Writes a new `rig.yaml` that names this index and nothing else.
+    pub fn set_index(&self, url: &str) -> &Self {
+        self.write("rig.yaml", format!("index:\n  url: {url}\n"));
         self
     }
 
-    /// Writes a new `rig.yaml` with further sections. For before packs are installed: it forgets what was there.
+    /// Adds sections to `rig.yaml`.
     pub fn configure(&self, sections: &str) -> &Self {
-        self.write("rig.yaml", format!("{}{sections}", self.yaml));
+        self.write("rig.yaml", self.read("rig.yaml") + sections);
         self
+    }
+
+    /// Writes an index of these components into [`Project::index_dir`] and names it in a new `rig.yaml`.
+    pub fn offer(&self, components: &[Vec<u8>]) -> Index {
+        let index = packs::index_of(&self.index_dir(), components);
+        self.set_index(&format!("file://{}", self.index_dir().join(packs::INDEX).display()));
+        index
     }
 
     /// Installs packs and expects it to succeed.
@@ -252,12 +260,12 @@ impl Default for Project {
 }
 
 /// A pack id.
-pub(crate) fn pack_id(text: &str) -> PackId {
+fn pack_id(text: &str) -> PackId {
     text.parse().unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The hash of every file below a folder. Files that go away while we look are left out.
-pub(crate) fn files(dir: &Path) -> BTreeMap<PathBuf, Sha256> {
+pub fn files(dir: &Path) -> BTreeMap<PathBuf, Sha256> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();

@@ -1,0 +1,17 @@
+//! `rig` from end to end: every test drives the built binary in a project of its own. One program for all areas, so that it
+//! is linked once and the tests of all areas run side by side.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of this program is tests")]
+
+mod call;
+mod canary;
+mod cli;
+mod component;
+mod config;
+mod crash;
+mod github;
+mod github_errors;
+mod index;
+mod install;
+mod install_sources;
+mod tamper;

@@ -1,0 +1,221 @@
+//! One changed byte anywhere is refused before any code of a pack runs: with the file, both hashes and the next step, and
+//! without a change to what is installed.
+
+use std::fs;
+
+use rig_specs::Sha256;
+use rig_tests::{IndexServer, Output, Project, Reply, files, packs};
+use serde_json::json;
+
+/// Places in a file: its first and last byte and some between.
+fn offsets(len: usize) -> [usize; 5] {
+    [0, len / 4, len / 2, len * 3 / 4, len - 1]
+}
+
+fn hex(bytes: &[u8]) -> String {
+    Sha256::of(bytes).hex()
+}
+
+fn call(project: &Project) -> Output {
+    project.call("echo.message.send", json!({ "message": "hi" }))
+}
+
+#[test]
+fn a_download() {
+    let project = Project::new();
+    let server = IndexServer::start(&project.index_dir());
+    project.set_index(&server.url(packs::INDEX));
+    let good = packs::built("echo");
+    let index = packs::index_of(&project.index_dir(), std::slice::from_ref(&good));
+    let file = &index.packs[&"echo".parse().unwrap()].wasm.as_ref().unwrap().newest().unwrap().1.urls[0];
+    for offset in offsets(good.len()) {
+        let mut bad = good.clone();
+        bad[offset] ^= 1;
+        server.set(file, Reply::new(200, bad.clone()));
+        let before = project.state();
+        project.rig(&["install", "echo", "--yes"]).fails_with(1).explains(&[file, &hex(&good), &hex(&bad)]);
+        assert_eq!(project.state(), before);
+    }
+    server.restore();
+    project.install(&["echo"]);
+}
+
+#[test]
+fn the_hash_in_an_index_or_in_its_cached_copy() {
+    let project = Project::new();
+    let server = IndexServer::start(&project.index_dir());
+    project.set_index(&server.url(packs::INDEX));
+    let good = hex(&packs::built("echo"));
+    let first = if good.starts_with('0') { "1" } else { "0" };
+    let wrong = format!("{first}{}", &good[1..]);
+    let honest = fs::read_to_string(project.index_dir().join(packs::INDEX)).unwrap();
+    server.set(packs::INDEX, Reply::new(200, honest.replace(&good, &wrong)));
+    let before = project.state();
+    project.rig(&["install", "echo", "--yes"]).fails_with(1).explains(&[&good, &wrong]);
+    assert_eq!(project.state(), before);
+
+    server.restore();
+    project.install(&["echo", "--refresh"]);
+    let cache = project.dir().join(".rig/cache/pack_index.json");
+    let cached = fs::read_to_string(&cache).unwrap();
+    assert!(cached.contains(&good), "{cached}");
+    fs::write(&cache, cached.replace(&good, &wrong)).unwrap();
+    let before = project.state();
+    // Either the cached index is seen to be changed, or what it leads to is refused.
+    let output = project.rig(&["install", "echo", "--yes"]);
+    if output.code != Some(0) {
+        output.fails_with(1).explains(&[&good, &wrong]);
+    }
+    assert_eq!(project.state(), before);
+}
+
+#[test]
+fn the_store() {
+    let good = packs::built("echo");
+    for offset in offsets(good.len()) {
+        let project = Project::with(&["echo"]);
+        let stored = project.stored("echo");
+        packs::tamper(&stored, offset);
+        let bad = hex(&fs::read(&stored).unwrap());
+        let before = project.state();
+
+        let output = call(&project);
+        assert_ne!(output.code, Some(0), "{output}");
+        for text in [&*stored.to_string_lossy(), &hex(&good), &bad, "rig install"] {
+            output.mentions(text);
+        }
+        let verify = project.rig(&["verify"]);
+        verify.fails_with(1);
+        for text in [&hex(&good), &bad] {
+            verify.mentions(text);
+        }
+        project.rig(&["verify", "--json"]).fails_with(1).shows(&bad);
+        assert_eq!(project.state(), before);
+
+        // The next step that was named mends it.
+        project.install(&[]);
+        let _ = call(&project).output();
+        project.rig(&["verify"]).ok();
+    }
+}
+
+#[test]
+fn another_component_in_the_store() {
+    let project = Project::with(&["echo", "github"]);
+    let other = fs::read(project.stored("github")).unwrap();
+    packs::replace(&project.stored("echo"), &other);
+    let output = call(&project);
+    assert_ne!(output.code, Some(0), "{output}");
+    output.mentions(&hex(&packs::built("echo"))).mentions(&hex(&other));
+}
+
+#[test]
+fn a_store_that_lost_a_file() {
+    let project = Project::with(&["echo"]);
+    fs::remove_file(project.stored("echo")).unwrap();
+    let output = call(&project);
+    assert_ne!(output.code, Some(0), "{output}");
+    output.mentions("rig install");
+    project.rig(&["verify"]).fails_with(1);
+    project.install(&[]);
+    let _ = call(&project).output();
+}
+
+#[test]
+fn the_lock() {
+    let project = Project::with(&["echo", "github"]);
+    let text = project.read("rig.lock");
+    let recorded = project.lock().digest.unwrap().hex();
+    let integrity = project.locked("echo").integrity.unwrap().hex();
+    let swapped = project.locked("github").integrity.unwrap().hex();
+    for (what, changed) in [
+        ("a digit of a hash", text.replace(&integrity, &format!("{}{}", &integrity[1..], &integrity[..1]))),
+        ("the hash of another pack", text.replace(&integrity, &swapped)),
+        ("a wider grant", text.replace("api.github.com", "*.github.com")),
+        ("another method", text.replacen("\"POST\"", "\"DELETE\"", 1)),
+        ("a later date", text.replacen("\"updated_at\": \"2", "\"updated_at\": \"3", 1)),
+    ] {
+        assert_ne!(changed, text, "{what}");
+        project.write("rig.lock", &changed);
+        for args in
+            [&["call", "echo.message.send", r#"{"message":"hi"}"#][..], &["list"], &["install", "--yes"], &["packs"]]
+        {
+            let output = project.rig(args);
+            output.fails_with(1).explains(&["rig.lock", &recorded]);
+        }
+        project.rig(&["verify"]).fails_with(1);
+        assert_eq!(project.read("rig.lock"), changed, "{what}: the lock is left as it was found");
+    }
+    project.write("rig.lock", text);
+    let _ = call(&project).output();
+}
+
+#[test]
+fn a_grant_that_was_never_asked_for() {
+    // Sealed anew, so that only the comparison with the manifest can tell.
+    let project = Project::with(&["echo", "github"]);
+    let wide = project.locked("github").granted;
+    project.edit_lock("echo", |pack| pack.granted = wide);
+    let output = call(&project);
+    assert_ne!(output.code, Some(0), "{output}");
+    output.mentions("echo").mentions("rig install");
+    project.rig(&["verify"]).fails_with(1);
+}
+
+#[test]
+fn compiled_code() {
+    let project = Project::with(&["echo"]);
+    let _ = call(&project).output();
+    let folder = project.home().join("cache").join("compiled");
+    let compiled: Vec<_> = files(&folder).into_keys().collect();
+    assert!(!compiled.is_empty(), "nothing is cached in {}", folder.display());
+    for path in compiled {
+        let good = fs::read(&path).unwrap();
+        for offset in offsets(good.len()) {
+            packs::replace(&path, &good);
+            packs::tamper(&path, offset);
+            let bad = hex(&fs::read(&path).unwrap());
+            let output = call(&project);
+            // It is not run: either rig compiles anew and says so, or it stops.
+            output.says(path.file_name().unwrap().to_str().unwrap());
+            if output.code == Some(0) {
+                assert_eq!(output.output(), json!({ "message": "hi" }));
+                assert_ne!(fs::read(&path).map(|bytes| hex(&bytes)).ok(), Some(bad), "the bad file is replaced");
+            }
+        }
+    }
+}
+
+#[test]
+fn compiled_code_of_another_pack() {
+    let project = Project::with(&["echo"]);
+    let _ = call(&project).output();
+    let folder = project.home().join("cache").join("compiled");
+    let echo = files(&folder);
+    project.install(&["github"]);
+    drop(project.call("github.pulls.list", json!({ "repo": "o/r" })));
+    let all = files(&folder);
+    let github =
+        all.keys().filter(|path| !echo.contains_key(*path)).max_by_key(|path| fs::metadata(path).unwrap().len());
+    let target = echo.keys().max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
+    packs::replace(target, &fs::read(github.expect("github was compiled too")).unwrap());
+    let output = call(&project);
+    if output.code == Some(0) {
+        assert_eq!(output.output(), json!({ "message": "hi" }));
+    }
+    output.says(target.file_name().unwrap().to_str().unwrap());
+}
+
+#[test]
+fn compiled_code_that_others_can_write_is_not_used() {
+    use std::os::unix::fs::PermissionsExt;
+    let project = Project::with(&["echo"]);
+    let _ = call(&project).output();
+    let folder = project.home().join("cache").join("compiled");
+    let mode = || fs::metadata(&folder).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(), 0o700);
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+    let output = call(&project);
+    // Closed again, or not used at all.
+    assert!(output.code != Some(0) || mode() == 0o700, "{output}");
+}
