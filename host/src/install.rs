@@ -16,6 +16,7 @@ mod apply;
 pub mod consent;
 mod error;
 pub mod fetch;
+mod gate;
 pub mod index;
 pub mod inspect;
 mod installed;

@@ -101,8 +101,8 @@ macro_rules! classified {
     ($($error:ty),* $(,)?) => {
         $(impl From<$error> for Failure {
             fn from(error: $error) -> Self {
-                let hint = error.hint().to_owned();
-                Self::of(&error, hint.into_hint().unwrap_or_default())
+                let hint = error.hint().into_hint().unwrap_or_default();
+                Self::of(&error, hint)
             }
         })*
     };
@@ -119,6 +119,18 @@ impl IntoHint for String {
     }
 }
 
+impl IntoHint for &'static str {
+    fn into_hint(self) -> Option<String> {
+        Some(self.to_owned())
+    }
+}
+
+impl IntoHint for Option<&'static str> {
+    fn into_hint(self) -> Option<String> {
+        self.map(str::to_owned)
+    }
+}
+
 impl IntoHint for Option<String> {
     fn into_hint(self) -> Option<String> {
         self
@@ -128,7 +140,12 @@ impl IntoHint for Option<String> {
 classified!(
     rig_host::build::BuildError,
     rig_host::egress::Error,
+    rig_host::install::InspectError,
     rig_host::install::InstallError,
+    rig_host::install::LoadError,
+    rig_host::install::SourceError,
+    rig_host::install::StoreError,
+    rig_host::install::index::IndexError,
     rig_host::project::ProjectError,
     rig_host::sandbox::EngineError,
     rig_host::sandbox::LoadError,

@@ -1,0 +1,199 @@
+//! `rig install`: plan, ask, commit; or restore what rig.lock says.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use rig_host::{
+    install::{Action, ConsentRequest, Installer, Options, Plan, Progress, Request, Restored},
+    project::Project,
+};
+use rig_specs::lock::Runtime;
+
+use crate::cli::{
+    args::{Install, RuntimeArg},
+    progress::Bars,
+    render,
+    report::{Failure, exit},
+    session::Session,
+};
+
+pub fn run(session: &Session, args: &Install) -> Result<u8, Failure> {
+    if args.version.is_some() && args.packs.len() != 1 {
+        return Err(Failure::usage("--version goes with exactly one pack"));
+    }
+    let project = session.project()?;
+    let gate = Session::gate(Some(&project))?;
+    let installer = Installer::new(session.home.clone(), &*gate);
+    let options = Options {
+        index_url: args.index_url.clone(),
+        mode: session.index_mode(args.refresh),
+        runtime: args.runtime.map(|runtime| match runtime {
+            RuntimeArg::Wasm => Runtime::Wasm,
+            RuntimeArg::Python => Runtime::Python,
+            RuntimeArg::Node => Runtime::Node,
+        }),
+        enable: !args.no_enable,
+        cwd: session.start.clone(),
+    };
+    let bars = Bars::new(session.ui);
+    let progress = |progress: Progress<'_>| bars.show(progress);
+    if args.packs.is_empty() {
+        return restore(session, &project, &installer, &options, args.dry_run, &progress);
+    }
+    let parse = |text: &String| Request::parse(text, args.version.as_deref(), &session.start);
+    let requests = args.packs.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    let plan = Session::block_on(installer.plan(&project, &requests, &options, &progress))??;
+    bars.clear();
+    for warning in &plan.warnings {
+        session.ui.warn(warning);
+    }
+    for request in plan.consent() {
+        show(request);
+    }
+    if args.dry_run {
+        summary(session, &plan);
+        session.ui.note("Nothing was changed (--dry-run).");
+        return Ok(exit::DONE);
+    }
+    if !plan.consent().is_empty() {
+        agree(session, &plan)?;
+    }
+    commit(session, &project, plan)
+}
+
+fn commit(session: &Session, project: &Project, plan: Plan) -> Result<u8, Failure> {
+    let newer: Vec<_> = plan.packs.iter().map(|pack| (pack.id().clone(), pack.newer.clone())).collect();
+    let committed = plan.commit(project.root(), &mut |lock| session.waiting(lock))?;
+    for done in &committed.packs {
+        let off = if done.enabled { "" } else { " (not enabled: its tools cannot be called yet)" };
+        let (id, version) = (&done.id, &done.version);
+        session.ui.done(&match &done.action {
+            Action::Install => format!("installed {id} {version}{off}"),
+            Action::Replace { from } => format!("replaced {id} {from} by {version}{off}"),
+            Action::Keep => format!("{id} {version} is installed already{off}"),
+        });
+    }
+    for (id, version) in newer {
+        if let Some(version) = version {
+            session.ui.note(&format!("The index has {id} {version}: rig install {id}@{version}"));
+        }
+    }
+    Ok(exit::DONE)
+}
+
+fn restore(
+    session: &Session,
+    project: &Project,
+    installer: &Installer<'_>,
+    options: &Options,
+    dry_run: bool,
+    progress: &(dyn Fn(Progress<'_>) + Sync),
+) -> Result<u8, Failure> {
+    if dry_run {
+        for pack in rig_host::install::verify(&session.home, project) {
+            let state = if pack.ok { "is there" } else { "would be fetched" };
+            session.ui.note(&format!("{} {} {state}", pack.pack, pack.version));
+        }
+        return Ok(exit::DONE);
+    }
+    let restored = Session::block_on(installer.restore(project, options, progress))??;
+    for pack in &restored {
+        let how = match pack.restored {
+            Restored::Present => "is there",
+            Restored::Fetched => "was fetched",
+            Restored::Repaired => "was fetched again: the store's file had been changed",
+        };
+        session.ui.done(&format!("{} {} {how}", pack.id, pack.version));
+    }
+    if restored.is_empty() {
+        session.ui.note("rig.lock names no packs. Install one: rig install NAME");
+    }
+    Ok(exit::DONE)
+}
+
+/// What each pack asks for, on stderr: it is part of a question, not a result.
+fn show(request: &ConsentRequest) {
+    let mut out = std::io::stderr().lock();
+    let mut line = |text: String| {
+        let _ = writeln!(out, "{text}");
+    };
+    let from = request.changes.as_ref().map(|changes| format!(" (now {})", changes.from)).unwrap_or_default();
+    line(format!("{} {}{from}: {}", request.pack, request.version, request.description));
+    line(format!("  from       {} ({} bytes)", request.source, request.size));
+    line(format!("  digest     {}", request.integrity));
+    if let Some(publisher) = &request.publisher {
+        let new = if publisher.new_to_project { " (new to this project)" } else { "" };
+        line(format!("  publisher  {}{new}", publisher.name));
+    }
+    if request.network.is_empty() {
+        line("  network    none".into());
+    }
+    for host in &request.network {
+        let follow = if host.follow { ", follows redirects" } else { "" };
+        line(format!("  network    {}  {}  {}{follow}", host.origin, host.methods.join(", "), host.paths.join(" ")));
+    }
+    for secret in &request.secrets {
+        let (hosts, places, tools) = (secret.hosts.join(", "), secret.places.join(", "), secret.tools.join(", "));
+        line(format!("  secret     {} → {hosts} ({places}) for {tools}", secret.slot));
+    }
+    for config in &request.config {
+        let need = if config.required { "required" } else { "optional" };
+        line(format!("  config     {} ({need}) {}", config.name, config.description));
+    }
+    if let Some(quota) = request.storage {
+        line(format!("  storage    {}", rig_specs::ByteSize(quota)));
+    }
+    for tool in &request.invoke {
+        line(format!("  calls      {tool}"));
+    }
+    for limit in &request.limits {
+        line(format!("  limit      {} {} instead of {}", limit.name, limit.asked, limit.normal));
+    }
+    for dependency in &request.dependencies {
+        line(format!("  needs      {dependency}"));
+    }
+    for tool in &request.tools {
+        line(format!("  tool       {}  [{}]", tool.name, tool.risk.as_str()));
+    }
+    if let Some(changes) = &request.changes {
+        for added in &changes.added {
+            line(format!("  new        {added}"));
+        }
+        for removed in &changes.removed {
+            line(format!("  gone       {removed}"));
+        }
+        if changes.tools_text {
+            line("  changed    what the tools say about themselves".into());
+        }
+    }
+}
+
+fn summary(session: &Session, plan: &Plan) {
+    for pack in &plan.packs {
+        let (id, version) = (pack.id(), pack.version());
+        session.ui.note(&match &pack.action {
+            Action::Install => format!("would install {id} {version}"),
+            Action::Replace { from } => format!("would replace {id} {from} by {version}"),
+            Action::Keep => format!("{id} {version} is installed already"),
+        });
+    }
+}
+
+/// Asks on a terminal; without one, only `--yes` is an answer.
+fn agree(session: &Session, plan: &Plan) -> Result<(), Failure> {
+    if session.yes {
+        return Ok(());
+    }
+    let names: Vec<String> = plan.consent().iter().map(|request| format!("{} {}", request.pack, request.version)).collect();
+    let names = names.join(", ");
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(Failure::new(format!("installing {names} needs consent to what is listed above, and there is no terminal to ask on"))
+            .with_hint("read the list, then run the command again with --yes"));
+    }
+    eprint!("Install {names} with this reach? [y/N] ");
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    if read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+        return Ok(());
+    }
+    Err(Failure::new(format!("{names} was not installed; nothing was changed")))
+}
