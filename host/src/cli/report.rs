@@ -57,6 +57,13 @@ impl Failure {
         Self { message: error.to_string(), causes, hint: (!hint.is_empty()).then_some(hint), code: exit::FAILED }
     }
 
+    /// Says what was tried, with what went wrong as its cause.
+    pub fn context(self, tried: &str) -> Self {
+        let mut causes = vec![self.message];
+        causes.extend(self.causes);
+        Self { message: tried.to_owned(), causes, ..self }
+    }
+
     pub fn code(&self) -> u8 {
         self.code
     }
@@ -89,6 +96,45 @@ pub fn visible(text: &str) -> String {
     }
     out
 }
+
+macro_rules! classified {
+    ($($error:ty),* $(,)?) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                let hint = error.hint().to_owned();
+                Self::of(&error, hint.into_hint().unwrap_or_default())
+            }
+        })*
+    };
+}
+
+/// The forms in which the library's errors say what to do next.
+trait IntoHint {
+    fn into_hint(self) -> Option<String>;
+}
+
+impl IntoHint for String {
+    fn into_hint(self) -> Option<String> {
+        Some(self)
+    }
+}
+
+impl IntoHint for Option<String> {
+    fn into_hint(self) -> Option<String> {
+        self
+    }
+}
+
+classified!(
+    rig_host::build::BuildError,
+    rig_host::egress::Error,
+    rig_host::install::InstallError,
+    rig_host::project::ProjectError,
+    rig_host::sandbox::EngineError,
+    rig_host::sandbox::LoadError,
+    rig_host::sandbox::Stop,
+    rig_toolchain::Error,
+);
 
 #[cfg(test)]
 mod tests {

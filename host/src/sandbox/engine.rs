@@ -64,6 +64,17 @@ pub enum EngineError {
     Link(wasmtime::Error),
 }
 
+impl EngineError {
+    /// What to do next.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Start(_) => "the pool reserves much address space: look at `ulimit -v` and at the container's limits, then run `rig doctor`",
+            Self::Link(_) => "this is a fault of rig: please report it",
+        }
+    }
+}
+
 /// An engine whose epoch advances while calls run.
 pub(super) struct RunningEngine {
     engine: Engine,

@@ -1,0 +1,60 @@
+//! The floor: wasmtime alone. The same engine settings, the same component, a fresh instance for each call, and host functions that
+//! do nothing.
+
+use wasmtime::{
+    Engine, Result, Store,
+    component::{Component, HasSelf, Linker},
+};
+
+mod bindings {
+    #![allow(missing_docs, unreachable_pub, clippy::pedantic, reason = "generated code")]
+    wasmtime::component::bindgen!({
+        path: "../wit/0.1.0",
+        world: "pack",
+        imports: { default: trappable },
+        exports: { default: async },
+    });
+}
+
+use bindings::{Pack, PackPre, rig::pack};
+
+struct Nothing;
+
+impl pack::log::Host for Nothing {
+    fn write(&mut self, _: pack::log::Level, _: String) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The component, ready to be instantiated.
+pub(crate) struct Bare {
+    engine: Engine,
+    pre: PackPre<Nothing>,
+}
+
+impl Bare {
+    pub(crate) fn new(engine: &Engine, component: &[u8]) -> Result<Self> {
+        let component = Component::new(engine, component)?;
+        let mut linker = Linker::new(engine);
+        pack::log::add_to_linker::<_, HasSelf<Nothing>>(&mut linker, |state| state)?;
+        let pre = PackPre::new(linker.instantiate_pre(&component)?)?;
+        Ok(Self { engine: engine.clone(), pre })
+    }
+
+    /// One call in a fresh instance.
+    pub(crate) async fn call(&self, args: &str) -> Result<String> {
+        let mut store = Store::new(&self.engine, Nothing);
+        store.set_epoch_deadline(u64::MAX / 2);
+        let pack: Pack = self.pre.instantiate_async(&mut store).await?;
+        let context = pack::types::CallContext {
+            request_id: "bench".into(),
+            tenant_id: String::new(),
+            actor: String::new(),
+            attempt: 1,
+            idempotency_key: "bench".into(),
+            deadline: 0,
+        };
+        let answer = pack.rig_pack_tools().call_call(&mut store, "echo.message.send", args, &context).await?;
+        answer.map_err(|error| wasmtime::format_err!("{}", error.message))
+    }
+}

@@ -1,0 +1,53 @@
+//! From the command line to an exit code: parse, set up what all commands share, run one command, show what came of it.
+
+mod args;
+mod commands;
+mod render;
+mod report;
+mod session;
+
+use std::{io::Write as _, process::ExitCode};
+
+use clap::Parser as _;
+
+use args::{Cli, Command};
+use report::Failure;
+use session::Session;
+
+/// Runs the process's own command line.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap decides by itself between stdout (help, version) and stderr (usage), and has the exit code to go with it.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(report::exit::USAGE));
+        }
+    };
+    let ended = Session::new(&cli.global).and_then(|session| run(&session, cli.command));
+    let _ = std::io::stdout().flush();
+    match ended {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            anstream::eprintln!("{}", failure.render());
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn run(session: &Session, command: Command) -> Result<u8, Failure> {
+    match command {
+        Command::Init(args) => commands::init::run(session, &args),
+        Command::Install(args) => commands::install::run(session, &args),
+        Command::Uninstall(args) => commands::uninstall::run(session, &args),
+        Command::Packs(args) => commands::packs::run(session, &args),
+        Command::Info(args) => commands::info::run(session, &args),
+        Command::List(args) => commands::list::run(session, &args),
+        Command::Call(args) => commands::call::run(session, args),
+        Command::Verify(args) => commands::verify::run(session, &args),
+        Command::Inspect(args) => commands::inspect::run(session, &args),
+        Command::Build(args) => commands::build::run(session, &args),
+        Command::Doctor(args) => commands::doctor::run(session, &args),
+        Command::Completions(args) => commands::completions::run(&args),
+    }
+}

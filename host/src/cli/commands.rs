@@ -1,0 +1,14 @@
+//! One short file a command, each a thin layer over the library.
+
+pub mod build;
+pub mod call;
+pub mod completions;
+pub mod doctor;
+pub mod info;
+pub mod init;
+pub mod inspect;
+pub mod install;
+pub mod list;
+pub mod packs;
+pub mod uninstall;
+pub mod verify;

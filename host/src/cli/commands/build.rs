@@ -1,0 +1,83 @@
+//! `rig build`: compile, ask the component for its tools, embed both manifest and tools.
+
+use std::{
+    env, fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use rig_host::{build, sandbox::CallLimits};
+use rig_specs::Sha256;
+use rig_toolchain::{BuildOptions, Choice, Step};
+
+use crate::cli::{
+    args::Build,
+    render,
+    report::{Failure, exit},
+    session::Session,
+};
+
+/// How long `describe` may take. It only builds a list.
+const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub fn run(session: &Session, args: &Build) -> Result<u8, Failure> {
+    let dir = session.start.join(&args.dir);
+    let manifest = read_manifest(&dir)?;
+    let output = match &args.output {
+        Some(path) => session.start.join(path),
+        None => dir.join(format!("{}-{}.wasm", manifest.pack.id, manifest.pack.version)),
+    };
+    let mut lines = Vec::new();
+    let mut on_step = |step: Step| match step {
+        Step::Line(line) => {
+            session.ui.detail(&line);
+            lines.push(line);
+        }
+        step => session.ui.note(&step.to_string()),
+    };
+    let choice = match env::var("RIG_WASM_TOOLCHAIN") {
+        Ok(name) if !name.is_empty() => name.parse()?,
+        _ => Choice::default(),
+    };
+    let toolchain = rig_toolchain::find_or_install(choice, &dir, &mut on_step)?;
+    let options = BuildOptions { offline: session.offline, ..BuildOptions::default() };
+    let linked = rig_toolchain::build_pack(&toolchain, &dir, &options, &mut on_step)?;
+    let component = fs::read(&linked).map_err(|error| Failure::of(&error, "build again"))?;
+
+    // Without the cache of compiled code: these bytes are not a pack yet, and change with every build.
+    let sandbox = rig_host::sandbox::Sandbox::new(rig_host::sandbox::PoolSize::SINGLE, None)?;
+    let program = sandbox.load(&Sha256::of(&component), &component)?;
+    let deadline = Instant::now() + DESCRIBE_TIMEOUT;
+    let described = Session::block_on(program.describe(deadline, &CallLimits::default()))??;
+    let (bytes, pack) = build::assemble(&component, manifest, described)?;
+    write(&output, &bytes)?;
+
+    let tools = render::count(pack.tools.len(), "tool");
+    session.ui.done(&format!("built {} {} with {tools}", pack.manifest.pack.id, pack.manifest.pack.version));
+    render::out(&format!("{}\n{} bytes\n{}", output.display(), bytes.len(), Sha256::of(&bytes)));
+    Ok(exit::DONE)
+}
+
+fn read_manifest(dir: &Path) -> Result<rig_specs::manifest::Manifest, Failure> {
+    let path = dir.join("rig-pack.toml");
+    let text = fs::read_to_string(&path).map_err(|error| {
+        Failure::of(&error, "give the folder of a pack: it holds rig-pack.toml beside Cargo.toml")
+            .context(&format!("{} cannot be read", path.display()))
+    })?;
+    Ok(build::manifest(&text)?)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let written = fs::create_dir_all(folder)
+        .and_then(|()| tempfile::NamedTempFile::new_in(folder))
+        .and_then(|mut file| std::io::Write::write_all(&mut file, bytes).map(|()| file))
+        .and_then(|file| {
+            // A temporary file is private; a pack is for everybody.
+            fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644)).map(|()| file)
+        })
+        .and_then(|file| file.persist(path).map_err(|error| error.error));
+    written.map(drop).map_err(|error| {
+        Failure::of(&error, "choose another place with --output").context(&format!("{} cannot be written", path.display()))
+    })
+}

@@ -1,0 +1,103 @@
+//! `rig call`: one call through the pipeline, in this process.
+
+use std::{
+    io::Read as _,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rig_host::{
+    call::{Called, Caller, Request, waits_for_approval},
+    secrets::Provider,
+};
+use rig_specs::rtp::CallContext;
+use tokio_util::sync::CancellationToken;
+
+use super::list::snapshot;
+use crate::cli::{
+    args::Call,
+    render,
+    report::{Failure, exit},
+    session::Session,
+};
+
+/// What is read from a file or from stdin: more than any limit on arguments, so that the pipeline says what is too long.
+const MAX_INPUT: u64 = 256 << 20;
+
+pub fn run(session: &Session, args: Call) -> Result<u8, Failure> {
+    let started = Instant::now();
+    let project = session.project()?;
+    let snapshot = Arc::new(snapshot(session, &project)?);
+    let gate = Session::gate(Some(&project))?;
+    let provider = Arc::new(Provider::new(project.env_path()));
+    let config = project.config().clone();
+    let caller = Caller::new(snapshot, session.sandbox()?, gate, provider, config, &session.home, project.root());
+    let request = Request {
+        args: read_args(session, &args.args)?,
+        tool: args.tool,
+        context: CallContext { tenant_id: args.tenant, request_id: args.request_id, actor: args.actor },
+        timeout: args.timeout.map(|seconds| Duration::from_secs(seconds.into())),
+        depth: 0,
+    };
+    session.ui.detail(&format!("ready after {:.1} ms", started.elapsed().as_secs_f64() * 1e3));
+    let called = Session::block_on(cancellable(&Arc::new(caller), request))?;
+    details(session, &called);
+    render::json(&called.result)?;
+    Ok(match &called.result {
+        result if result.ok => exit::DONE,
+        result if waits_for_approval(result) => exit::APPROVAL_REQUIRED,
+        _ => exit::TOOL_ERROR,
+    })
+}
+
+/// Ctrl-C ends the call, not the process, so that the answer and what was sent are still shown.
+async fn cancellable(caller: &Arc<Caller>, request: Request) -> Called {
+    let cancel = CancellationToken::new();
+    let call = caller.call(request, cancel.clone());
+    tokio::pin!(call);
+    tokio::select! {
+        called = &mut call => called,
+        _ = tokio::signal::ctrl_c() => {
+            cancel.cancel();
+            call.await
+        }
+    }
+}
+
+/// `@FILE` is a file, `-` is stdin, anything else the arguments themselves.
+fn read_args(session: &Session, text: &str) -> Result<String, Failure> {
+    let read = |source: &mut dyn std::io::Read| {
+        let mut text = String::new();
+        source.take(MAX_INPUT).read_to_string(&mut text).map(|_| text)
+    };
+    let (name, text) = match text.strip_prefix('@') {
+        None if text == "-" => ("stdin".to_owned(), read(&mut std::io::stdin().lock())),
+        None => return Ok(text.to_owned()),
+        Some(path) => {
+            let path = session.start.join(path);
+            (path.display().to_string(), std::fs::File::open(&path).and_then(|mut file| read(&mut file)))
+        }
+    };
+    text.map_err(|error| {
+        Failure::of(&error, "give the arguments as a JSON object, @FILE, or - for stdin")
+            .context(&format!("the arguments cannot be read from {name}"))
+    })
+}
+
+fn details(session: &Session, called: &Called) {
+    let (ui, record) = (session.ui, &called.record);
+    for line in &record.log.lines {
+        ui.detail(&format!("{} [{}] {}", called.result.pack, line.level, line.message));
+    }
+    if record.log.dropped > 0 {
+        ui.warn(&format!("{} lines of the pack's log were dropped", record.log.dropped));
+    }
+    for sent in &record.egress {
+        ui.detail(&sent.to_string());
+    }
+    for marker in &record.auth {
+        ui.detail(&format!("used the secret {marker}"));
+    }
+    let (attempts, ms) = (render::count(record.attempts as usize, "attempt"), record.duration.as_secs_f64() * 1e3);
+    ui.detail(&format!("{attempts} in {ms:.1} ms, call id {}", called.result.correlation_id));
+}

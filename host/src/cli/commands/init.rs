@@ -1,0 +1,23 @@
+//! `rig init`.
+
+use rig_host::project::init;
+
+use crate::cli::{
+    args::Init,
+    report::{Failure, exit},
+    session::Session,
+};
+
+pub fn run(session: &Session, args: &Init) -> Result<u8, Failure> {
+    let made = init::init(&session.start, args.index_url.as_deref())?;
+    session.ui.done(&format!("wrote {}", made.config.display()));
+    if let Some(gitignore) = &made.gitignore {
+        session.ui.done(&format!("{} keeps .rig/ and .env out of version control", gitignore.display()));
+    }
+    if args.index_url.is_none() {
+        session.ui.note("Next: set `index.url` in rig.yaml, then `rig packs --available` and `rig install NAME`.");
+    } else {
+        session.ui.note("Next: `rig packs --available`, then `rig install NAME`.");
+    }
+    Ok(exit::DONE)
+}

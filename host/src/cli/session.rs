@@ -1,0 +1,101 @@
+//! What all commands share: the user's folders, the options for output, and the ways into the library.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rig_host::{
+    egress::{Gate, Settings},
+    home::Home,
+    project::Project,
+    sandbox::{PoolSize, Sandbox},
+};
+
+use super::{args::Global, render::Ui, report::Failure};
+
+/// One run of the command.
+pub struct Session {
+    pub ui: Ui,
+    pub home: Home,
+    /// Where the search for rig.yaml starts.
+    pub start: PathBuf,
+    pub offline: bool,
+    pub yes: bool,
+}
+
+impl Session {
+    pub fn new(global: &Global) -> Result<Self, Failure> {
+        let current = env::current_dir().map_err(|error| {
+            Failure::of(&error, "change into a folder that exists").context("the current folder cannot be entered")
+        })?;
+        let start = match &global.project {
+            Some(dir) if !dir.is_dir() => {
+                return Err(Failure::usage(format!("--project: there is no folder {}", dir.display())));
+            }
+            Some(dir) => current.join(dir),
+            None => current.clone(),
+        };
+        Ok(Self {
+            ui: Ui { quiet: global.quiet, verbose: global.verbose },
+            home: Home::new(home(&current)?),
+            start,
+            offline: global.offline,
+            yes: global.yes,
+        })
+    }
+
+    /// The project around the folder that the command runs in.
+    pub fn project(&self) -> Result<Project, Failure> {
+        let root = Project::discover(&self.start)?;
+        let project = Project::open_with(&root, &mut |lock| self.waiting(lock))?;
+        if project.recovered() {
+            self.ui.note("completed a change that an earlier run of rig could not finish");
+        }
+        Ok(project)
+    }
+
+    /// Said when another rig works on the same project.
+    pub fn waiting(&self, lock: &Path) {
+        self.ui.note(&format!("another rig works on this project; waiting for {}", lock.display()));
+    }
+
+    /// The gate with the project's network settings.
+    pub fn gate(project: Option<&Project>) -> Result<Arc<Gate>, Failure> {
+        let settings = project.map_or_else(Settings::default, |project| {
+            let network = &project.config().network;
+            Settings {
+                proxy: network.proxy.clone(),
+                extra_ca: network.extra_ca.iter().map(|path| project.resolve(path)).collect(),
+                allow_private: network.allow_private.clone(),
+            }
+        });
+        Ok(Arc::new(Gate::new(&settings)?))
+    }
+
+    /// A sandbox for one call at a time.
+    pub fn sandbox(&self) -> Result<Sandbox, Failure> {
+        Ok(Sandbox::new(PoolSize::SINGLE, Some(self.home.compiled()))?)
+    }
+
+    /// An executor on this thread. It looks at timers and sockets after every step, so that one busy guest does not hold them up.
+    pub fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(1).build();
+        let runtime = runtime.map_err(|error| Failure::of(&error, "run `rig doctor`"))?;
+        let value = runtime.block_on(future);
+        // Work that nobody waits for any more, such as a name look-up, must not keep the process.
+        runtime.shutdown_background();
+        Ok(value)
+    }
+}
+
+/// `$RIG_HOME`, else the folder for data of the user's programs.
+fn home(current: &Path) -> Result<PathBuf, Failure> {
+    let var = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    var("RIG_HOME")
+        .or_else(|| var("XDG_DATA_HOME").map(|data| data.join("rig")))
+        .or_else(|| var("HOME").map(|home| home.join(".local").join("share").join("rig")))
+        .map(|home| current.join(home))
+        .ok_or_else(|| Failure::new("there is no folder for rig's store").with_hint("set RIG_HOME to a folder of yours"))
+}
