@@ -138,6 +138,14 @@ impl Search {
     }
 }
 
+/// What is installed and can compile packs; nothing is installed by asking.
+#[must_use]
+pub fn installed(dir: &Path) -> Option<Toolchain> {
+    let search = Search::new(Choice::Any, dir);
+    let rust = Rust::probe(&search).ok()?;
+    rustup::installed(&rust).or_else(|| debian::installed(&search, &rust).ok())
+}
+
 /// Finds a toolchain for packs or installs one, telling each step. `dir` is the folder whose `rust-toolchain.toml` counts.
 ///
 /// # Errors

@@ -19,7 +19,7 @@ mod step;
 mod testing;
 
 pub use error::Error;
-pub use find::{Choice, Route, Search, Toolchain, find_or_install};
+pub use find::{Choice, Route, Search, Toolchain, find_or_install, installed};
 pub use pack::{BuildOptions, build_pack};
 pub use step::Step;
 

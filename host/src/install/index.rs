@@ -218,7 +218,11 @@ fn is_passing(error: &NetError) -> bool {
     matches!(error, NetError::Failed { .. } | NetError::Status { status: 429 | 500.., .. })
 }
 
-fn locate(text: &str, folder: &Path) -> Result<Url, SourceError> {
+/// Where an index is: a URL, or a path relative to `folder`.
+///
+/// # Errors
+/// When the text is neither, or names a place that nothing is fetched from.
+pub fn locate(text: &str, folder: &Path) -> Result<Url, SourceError> {
     if text.contains("://") || text.starts_with("oci:") {
         return source::artifact_url(text);
     }

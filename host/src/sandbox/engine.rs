@@ -149,7 +149,7 @@ fn config(pool: PoolSize, pagemap_scan: Enabled) -> Config {
         .wasm_relaxed_simd(false)
         .wasm_memory64(false)
         .cranelift_regalloc_algorithm(RegallocAlgorithm::Backtracking)
-        .wasm_backtrace(false)
+        .wasm_backtrace_max_frames(None)
         .generate_address_map(false)
         .parallel_compilation(true);
     config

@@ -93,7 +93,10 @@ fn details(session: &Session, called: &Called) {
         ui.warn(&format!("{} lines of the pack's log were dropped", record.log.dropped));
     }
     for sent in &record.egress {
-        ui.detail(&sent.to_string());
+        let answer = sent.status.map(|status| status.to_string()).or_else(|| sent.error.map(str::to_owned));
+        let (sent_bytes, received) = (sent.bytes_sent, sent.bytes_received);
+        let answer = answer.unwrap_or_default();
+        ui.detail(&format!("{} {} → {answer} ({sent_bytes} bytes sent, {received} received)", sent.method, sent.host));
     }
     for marker in &record.auth {
         ui.detail(&format!("used the secret {marker}"));

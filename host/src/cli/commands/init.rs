@@ -1,6 +1,6 @@
 //! `rig init`.
 
-use rig_host::project::init;
+use rig_host::project;
 
 use crate::cli::{
     args::Init,
@@ -9,7 +9,7 @@ use crate::cli::{
 };
 
 pub fn run(session: &Session, args: &Init) -> Result<u8, Failure> {
-    let made = init::init(&session.start, args.index_url.as_deref())?;
+    let made = project::init(&session.start, args.index_url.as_deref())?;
     session.ui.done(&format!("wrote {}", made.config.display()));
     if let Some(gitignore) = &made.gitignore {
         session.ui.done(&format!("{} keeps .rig/ and .env out of version control", gitignore.display()));

@@ -97,8 +97,8 @@ impl WasiHttpHooks for GateHooks {
         Box::new(async move {
             let egress = egress.ok_or(Error::HttpRequestDenied)?;
             let (parts, body) = request.into_parts();
-            let body = Limited::new(body, egress::MAX_REQUEST_BODY).collect().await;
-            let body = body.map_err(|_| Error::HttpRequestBodySize(Some(egress::MAX_REQUEST_BODY as u64)))?.to_bytes();
+            let body = Limited::new(body, egress::limits::REQUEST_BODY).collect().await;
+            let body = body.map_err(|_| Error::HttpRequestBodySize(Some(egress::limits::REQUEST_BODY as u64)))?.to_bytes();
             let mut headers = Vec::with_capacity(parts.headers.len());
             for (name, value) in &parts.headers {
                 // The length of a buffered body is known; the guest's own word on it has been checked by the layer above.
