@@ -1,7 +1,6 @@
 //! What GitHub's error responses mean.
 
-use rig_sdk::{Error, clock, http::Response};
-use serde::Deserialize;
+use rig_sdk::{Error, clock, http::Response, json::Value};
 
 /// How much of GitHub's own words is quoted: whole sentences, but not a page.
 const QUOTED: usize = 600;
@@ -9,58 +8,34 @@ const QUOTED: usize = 600;
 /// How long GitHub asks to wait when it names no time for a secondary rate limit.
 const SECONDARY_WAIT: u64 = 60;
 
-/// The body of an error response.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Body {
-    message: String,
-    errors: Vec<Detail>,
+/// One entry of `errors`, which GitHub sends as objects and, here and there, as plain texts.
+fn detail(entry: &Value) -> String {
+    let field = |name: &str| entry[name].as_str();
+    if let Some(text) = entry.as_str().or(field("message")) {
+        return text.to_owned();
+    }
+    let place: Vec<&str> = [field("resource"), field("field")].into_iter().flatten().collect();
+    format!("{} {}", place.join("."), field("code").unwrap_or("invalid")).trim().to_owned()
 }
 
-/// One entry of `errors`.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Detail {
-    Text(String),
-    Object {
-        #[serde(default)]
-        resource: Option<String>,
-        #[serde(default)]
-        field: Option<String>,
-        #[serde(default)]
-        code: Option<String>,
-        #[serde(default)]
-        message: Option<String>,
-    },
-}
-
-impl Detail {
-    fn text(&self) -> String {
-        match self {
-            Self::Text(text) | Self::Object { message: Some(text), .. } => text.clone(),
-            Self::Object { resource, field, code, .. } => {
-                let place: Vec<&str> = [resource, field].into_iter().flatten().map(String::as_str).collect();
-                format!("{} {}", place.join("."), code.as_deref().unwrap_or("invalid")).trim().to_owned()
-            }
-        }
-    }
-
-    /// GitHub's code, when it says more than the status does.
-    fn code(&self) -> Option<&str> {
-        match self {
-            Self::Object { code: Some(code), .. } if code != "custom" => Some(code),
-            _ => None,
-        }
-    }
+/// GitHub's code for an entry of `errors`, when it says more than the status does.
+fn code(entry: &Value) -> Option<&str> {
+    entry["code"].as_str().filter(|code| *code != "custom")
 }
 
 /// The error that a response stands for.
 pub(crate) fn of(response: &Response) -> Error {
     // A proxy's page or an empty body explains nothing; the status still does.
-    let body: Body = response.json().unwrap_or_default();
-    let message = message(response.status(), &body);
+    let body: Value = response.json().unwrap_or_default();
+    let text = body["message"].as_str().unwrap_or_default();
+    let errors = match &body["errors"] {
+        Value::Array(errors) => errors.as_slice(),
+        Value::Null => &[],
+        other => std::slice::from_ref(other),
+    };
+    let message = message(response.status(), text, errors);
     let error = match response.status() {
-        403 | 429 if is_rate_limit(response, &body) => return rate_limit(response, message),
+        403 | 429 if is_rate_limit(response, text) => return rate_limit(response, message),
         401 => response.failure(message).hint("set GITHUB_TOKEN to a token that is valid and not expired"),
         403 => permission(response, message),
         404 => response
@@ -71,18 +46,18 @@ pub(crate) fn of(response: &Response) -> Error {
             .hint("look up the repository's new name and use that"),
         _ => response.failure(message),
     };
-    match body.errors.iter().find_map(Detail::code) {
+    match errors.iter().find_map(code) {
         Some(code) => error.upstream_code(code),
         None => error,
     }
 }
 
-fn message(status: u16, body: &Body) -> String {
-    if body.message.is_empty() {
+fn message(status: u16, text: &str, errors: &[Value]) -> String {
+    if text.is_empty() {
         return format!("GitHub answered with status {status} and no explanation");
     }
-    let mut text = format!("GitHub: {}", body.message);
-    let details: Vec<String> = body.errors.iter().map(Detail::text).filter(|detail| !detail.is_empty()).collect();
+    let mut text = format!("GitHub: {text}");
+    let details: Vec<String> = errors.iter().map(detail).collect();
     if !details.is_empty() {
         text.push_str(" (");
         text.push_str(&details.join("; "));
@@ -95,11 +70,11 @@ fn message(status: u16, body: &Body) -> String {
     text
 }
 
-fn is_rate_limit(response: &Response, body: &Body) -> bool {
+fn is_rate_limit(response: &Response, text: &str) -> bool {
     response.status() == 429
         || response.header("retry-after").is_some()
         || response.header("x-ratelimit-remaining") == Some("0")
-        || body.message.to_ascii_lowercase().contains("secondary rate limit")
+        || text.to_ascii_lowercase().contains("secondary rate limit")
 }
 
 /// The wait is `Retry-After`, else the time until the limit is reset, else what GitHub's documentation asks for.

@@ -165,10 +165,8 @@ pub fn list_pulls(
     let mut page = 0;
     while has_more && page < pages {
         page += 1;
-        let request = api::get(&repo, &["pulls"])
-            .query("state", state.as_str())
-            .query("per_page", per_page)
-            .query("page", page);
+        let request =
+            api::get(&repo, &["pulls"]).query("state", state.as_str()).query("per_page", per_page).query("page", page);
         let response = api::send(request)?;
         let items: Vec<PullRequest> = response.json()?;
         has_more = api::has_next_page(&response);

@@ -1,5 +1,6 @@
 //! What the tools answer: the part of GitHub's objects that a caller acts on.
 
+use rig_sdk::json::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -109,16 +110,6 @@ fn branch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error
 
 /// Labels as GitHub sends them, objects or plain names, as their names.
 fn label_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Label {
-        Plain(String),
-        Object { name: Option<String> },
-    }
-    let labels = Vec::<Label>::deserialize(deserializer)?;
-    let name = |label| match label {
-        Label::Plain(name) => Some(name),
-        Label::Object { name } => name,
-    };
-    Ok(labels.into_iter().filter_map(name).collect())
+    let labels = Vec::<Value>::deserialize(deserializer)?;
+    Ok(labels.iter().filter_map(|label| label.as_str().or(label["name"].as_str())).map(str::to_owned).collect())
 }

@@ -108,7 +108,10 @@ fn pull_requests_are_listed_over_pages() {
             let numbers = (page - 1) * size..(page * size).min(total);
             let response = Response::json(200, &numbers.map(pull).collect::<Vec<_>>());
             Ok(if page * size < total {
-                response.header("link", r#"<https://api.github.com/x?page=2>; rel="next", <https://api.github.com/x>; rel="last""#)
+                response.header(
+                    "link",
+                    r#"<https://api.github.com/x?page=2>; rel="next", <https://api.github.com/x>; rel="last""#,
+                )
             } else {
                 response.header("link", r#"<https://api.github.com/x?page=1>; rel="prev""#)
             })
@@ -160,6 +163,8 @@ fn the_errors_of_a_refused_request_are_told() {
         "GitHub: Validation Failed (Issue.title missing_field; No commits between main and fix; plain text)"
     );
     assert_eq!((kind(&error).as_str(), error.code()), ("validation_error", Some("missing_field")));
+    let error = failing(Response::json(422, &json!({ "message": "Validation Failed", "errors": "all of it" })));
+    assert_eq!((error.message(), error.code()), ("GitHub: Validation Failed (all of it)", Some("422")));
 }
 
 #[test]
@@ -173,7 +178,10 @@ fn rate_limits_say_how_long_to_wait() {
         (limited(403).header("x-ratelimit-remaining", "0").header("x-ratelimit-reset", "1000090"), "retry after 90 s"),
         (limited(403).header("x-ratelimit-remaining", "0").header("x-ratelimit-reset", "5"), "retry after 1 s"),
         (limited(403).header("x-ratelimit-remaining", "0"), "retry after 60 s"),
-        (limited(429).header("x-ratelimit-remaining", "4000").header("x-ratelimit-reset", "1009999"), "retry after 60 s"),
+        (
+            limited(429).header("x-ratelimit-remaining", "4000").header("x-ratelimit-reset", "1009999"),
+            "retry after 60 s",
+        ),
         (secondary, "retry after 60 s"),
     ];
     for (response, hint) in cases {
