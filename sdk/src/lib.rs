@@ -17,6 +17,8 @@ extern crate self as rig_sdk;
 )]
 pub mod bindings;
 
+#[cfg(any(test, all(target_arch = "wasm32", feature = "arena")))]
+mod alloc;
 mod error;
 mod host;
 mod tool;

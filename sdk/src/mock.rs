@@ -27,13 +27,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use crate::bindings::rig::pack::http::HttpError;
-use crate::{
-    bindings::rig::pack::storage::StorageError,
-    error::Error,
-    json::Value,
-    log::Level,
-    tool::Context,
-};
+use crate::{bindings::rig::pack::storage::StorageError, error::Error, json::Value, log::Level, tool::Context};
 
 pub(crate) mod host;
 

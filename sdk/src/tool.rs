@@ -158,7 +158,8 @@ fn schema(settings: SchemaSettings, write: fn(&mut SchemaGenerator) -> schemars:
     if !definitions.is_empty() {
         schema.insert("$defs".into(), definitions.into());
     }
-    schema.as_value().to_string()
+    // A tree of JSON values always serialises.
+    serde_json::to_string(schema.as_value()).unwrap_or_default()
 }
 
 /// Sends panics to the pack's log; without this they would trap without a word.

@@ -7,7 +7,8 @@ use syn::{Attribute, Expr, ExprLit, Lit, Meta};
 pub(crate) fn text(attributes: &[Attribute]) -> String {
     let mut text = String::new();
     let mut in_code = false;
-    for line in attributes.iter().filter_map(line).flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()) {
+    for line in attributes.iter().filter_map(line).flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+    {
         let trimmed = line.trim();
         let fence = trimmed.starts_with("```");
         if text.is_empty() || text.ends_with('\n') {

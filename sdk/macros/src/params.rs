@@ -73,7 +73,8 @@ pub(crate) fn take(signature: &mut Signature) -> Result<(bool, Vec<Param>)> {
                 with_context = true;
                 continue;
             }
-            let why = "arguments are owned, for example `String`; only a first parameter `ctx: &Context` is a reference";
+            let why =
+                "arguments are owned, for example `String`; only a first parameter `ctx: &Context` is a reference";
             return Err(Error::new(input.ty.span(), why));
         }
         if let Some(cfg) = input.attrs.iter().find(|attribute| attribute.path().is_ident("cfg")) {
@@ -90,7 +91,8 @@ pub(crate) fn take(signature: &mut Signature) -> Result<(bool, Vec<Param>)> {
         }
         let doc = doc::text(&ours);
         if doc.is_empty() {
-            let why = format!("the argument `{}` needs a doc comment: models read it as its description", pattern.ident);
+            let why =
+                format!("the argument `{}` needs a doc comment: models read it as its description", pattern.ident);
             return Err(Error::new(pattern.ident.span(), why));
         }
         let mut default = None;

@@ -67,7 +67,8 @@ impl Response {
     /// # Errors
     /// `upstream_error` when it is not JSON or not of this shape.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.0.body).map_err(|error| self.nonsense(&format!("an unexpected body: {error}")))
+        // By way of `text`, so that a pack contains one JSON reader and not two: arguments are read from text as well.
+        serde_json::from_str(self.text()?).map_err(|error| self.nonsense(&format!("an unexpected body: {error}")))
     }
 
     /// The error that the status stands for, with `message` to say what it meant.

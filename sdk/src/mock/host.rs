@@ -116,9 +116,8 @@ pub(crate) mod storage {
 
     pub(crate) fn list(prefix: &str) -> Result<Vec<String>, StorageError> {
         let folder = prefix.strip_suffix('/').unwrap_or(prefix);
-        let below = |path: &String| {
-            folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
-        };
+        let below =
+            |path: &String| folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
         on(if folder.is_empty() { "x" } else { folder }, |files| {
             Ok(files.keys().filter(|path| below(path)).cloned().collect())
         })
