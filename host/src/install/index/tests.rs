@@ -166,7 +166,9 @@ fn a_changed_copy_is_refused_until_it_is_refreshed() {
     for damage in [None, Some("{"), Some("{}")] {
         let meta = setup.cached("pack_index.meta.json");
         fs::remove_file(&meta).unwrap();
-        damage.map(|text| fs::write(&meta, text).unwrap());
+        if let Some(text) = damage {
+            fs::write(&meta, text).unwrap();
+        }
         assert!(matches!(setup.load(Mode::Offline), Err(IndexError::NoCopy { .. })));
         setup.load(Mode::Cached).unwrap();
     }
