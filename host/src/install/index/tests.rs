@@ -175,6 +175,21 @@ fn a_changed_copy_is_refused_until_it_is_refreshed() {
 }
 
 #[test]
+fn a_copy_remembers_where_it_came_from_and_gets_no_rights_by_it() {
+    let setup = Setup::new();
+    setup.load(Mode::Cached).unwrap();
+    let path = setup.cached("pack_index.meta.json");
+    let sound = fs::read_to_string(&path).unwrap();
+    let moved = |to: &str| {
+        fs::write(&path, sound.replace(&format!("\"base\": \"{URL}\""), &format!("\"base\": \"{to}\""))).unwrap();
+    };
+    moved("https://cdn.test/v1/i.json");
+    assert_eq!(setup.load(Mode::Offline).unwrap().base.as_str(), "https://cdn.test/v1/i.json");
+    moved("file:///etc/i.json");
+    assert!(matches!(setup.load(Mode::Offline), Err(IndexError::NoCopy { .. })));
+}
+
+#[test]
 fn a_copy_of_another_index_is_not_used() {
     let setup = Setup::new();
     setup.load(Mode::Cached).unwrap();
