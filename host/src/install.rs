@@ -38,7 +38,7 @@ pub use fetch::Progress;
 pub use index::{LoadedIndex, Mode};
 pub use inspect::{InspectError, Inspected};
 pub use installed::{InstalledPack, PackReport, installed, load_pack, verify};
-pub use net::{Download, Downloader, NetError};
+pub use net::{Download, Downloader, NetError, NoAnswer};
 pub use plan::{Action, Plan, Planned};
 pub use restore::{Restored, RestoredPack};
 pub use source::{Request, SourceError, Wanted};

@@ -107,7 +107,7 @@ pub struct Project {
 }
 
 impl Project {
-    /// The folder of the project that a folder belongs to: the nearest one upwards with a `rig.yaml`.
+    /// The folder of the project that a folder belongs to: the nearest one upwards with a `rig.yaml`. `from` is an absolute path.
     ///
     /// # Errors
     /// [`ProjectError::NotFound`].

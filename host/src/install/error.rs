@@ -210,7 +210,6 @@ impl InstallError {
             Self::Inspect { error, .. } => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Load(error) => error.hint(),
-            Self::File { .. } => None,
             Self::UnknownPack { nearest, .. } if !nearest.is_empty() => {
                 Some(format!("did you mean {}?", list(nearest)))
             }
@@ -223,7 +222,7 @@ impl InstallError {
                 Some(format!("there is {}; `--refresh` reads the index again", versions.join(", ")))
             }
             Self::Yanked { newest: Some(newest), pack, .. } => Some(format!("install `{pack}@{newest}` instead")),
-            Self::Yanked { newest: None, .. } | Self::NamedTwice { .. } => None,
+            Self::File { .. } | Self::Yanked { newest: None, .. } | Self::NamedTwice { .. } => None,
             Self::OtherRuntime { .. } => Some("`rig packs --available` shows the runtime of each pack".into()),
             Self::NeedsNewerRig { .. } => Some("update rig, or choose an older version of the pack".into()),
             Self::NotAsIndexed { .. } => Some("nothing was installed; tell whoever keeps the index".into()),

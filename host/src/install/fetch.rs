@@ -146,7 +146,7 @@ async fn fetch_one(
     let mut hasher = sha2::Sha256::new();
     let mut received = 0;
     while let Some(chunk) = download.body.next().await {
-        let chunk: Bytes = chunk.map_err(|why| NetError::Failed { url: url.clone(), why })?;
+        let chunk: Bytes = chunk.map_err(|why| NetError::Failed { url: url.clone(), why, hint: None })?;
         received += chunk.len() as u64;
         if expected.size.is_some_and(|size| received > size) {
             return Err(wrong_size(received));
@@ -235,7 +235,7 @@ mod tests {
         ];
         for (url, message) in cases {
             let error = setup.fetch(&[url], of(b"bytes")).unwrap_err();
-            assert_eq!((error.to_string(), error.hint().is_some()), (message, true));
+            assert_eq!((error.to_string(), error.hint().is_some()), (message, !url.ends_with("cut")));
         }
         assert!(matches!(setup.fetch(&["https://a/short"], of(b"bytes")), Err(FetchError::Hash { .. })));
         assert!(setup.staging_is_empty());

@@ -180,10 +180,10 @@ pub async fn load(
     let url = locate(text, folder)?;
     // A path of rig.yaml is noted as it stands there, so that the lock is the same on every machine.
     let location = if given.is_none() { text.to_owned() } else { url.to_string() };
-    let loaded = |index, warning| LoadedIndex { index, location, base: url.clone(), warning };
+    let loaded = |index, base, warning| LoadedIndex { index, location, base, warning };
     if url.scheme() == "file" {
-        let bytes = fetch(downloader, &url, false).await?;
-        return Ok(loaded(parse(&bytes, &url)?, None));
+        let (bytes, base) = fetch(downloader, &url).await?;
+        return Ok(loaded(parse(&bytes, &url)?, base, None));
     }
     let cache = Cache { folder: project.state_dir().join("cache"), root: project.root() };
     let copy = if mode == Mode::Refresh { None } else { cache.read(&url)? };
@@ -192,21 +192,23 @@ pub async fn load(
         (SignedDuration::ZERO..FRESH).contains(&age)
     };
     match (mode, copy) {
-        (Mode::Cached | Mode::Offline, Some(copy)) if fresh(&copy) => Ok(loaded(parse(&copy.bytes, &url)?, None)),
+        (Mode::Cached | Mode::Offline, Some(copy)) if fresh(&copy) => {
+            Ok(loaded(parse(&copy.bytes, &url)?, copy.base, None))
+        }
         (Mode::Offline, Some(copy)) => {
             let warning = format!("working offline with the index of {}, which may be out of date", copy.fetched_at);
-            Ok(loaded(parse(&copy.bytes, &url)?, Some(warning)))
+            Ok(loaded(parse(&copy.bytes, &url)?, copy.base, Some(warning)))
         }
         (Mode::Offline, None) => Err(IndexError::NoCopy { url }),
-        (_, copy) => match (fetch(downloader, &url, false).await, copy) {
-            (Ok(bytes), _) => {
+        (_, copy) => match (fetch(downloader, &url).await, copy) {
+            (Ok((bytes, base)), _) => {
                 let index = parse(&bytes, &url)?;
-                cache.write(&url, &bytes);
-                Ok(loaded(index, None))
+                cache.write(&url, &base, &bytes);
+                Ok(loaded(index, base, None))
             }
             (Err(IndexError::Net(error)), Some(copy)) if is_passing(&error) => {
                 let warning = format!("{error}; using the index of {}, which may be out of date", copy.fetched_at);
-                Ok(loaded(parse(&copy.bytes, &url)?, Some(warning)))
+                Ok(loaded(parse(&copy.bytes, &url)?, copy.base, Some(warning)))
             }
             (Err(error), _) => Err(error),
         },
@@ -251,9 +253,10 @@ pub fn artifact(base: &Url, text: &str) -> Result<Url, IndexError> {
     }
 }
 
-async fn fetch(downloader: &dyn Downloader, url: &Url, offline: bool) -> Result<Vec<u8>, IndexError> {
+/// The bytes of an index, and the URL that they came from in the end.
+async fn fetch(downloader: &dyn Downloader, url: &Url) -> Result<(Vec<u8>, Url), IndexError> {
     let too_large = || IndexError::TooLarge { url: url.clone() };
-    let mut download = net::open(downloader, url, offline).await?;
+    let mut download = net::open(downloader, url, false).await?;
     if download
         .content_type
         .as_deref()
@@ -266,13 +269,13 @@ async fn fetch(downloader: &dyn Downloader, url: &Url, offline: bool) -> Result<
     }
     let mut bytes = Vec::new();
     while let Some(chunk) = download.body.next().await {
-        let chunk = chunk.map_err(|why| NetError::Failed { url: url.clone(), why })?;
+        let chunk = chunk.map_err(|why| NetError::Failed { url: url.clone(), why, hint: None })?;
         if (bytes.len() + chunk.len()) as u64 > MAX_INDEX {
             return Err(too_large());
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
+    Ok((bytes, download.url))
 }
 
 /// Reads and checks the bytes of an index.
@@ -325,13 +328,17 @@ struct Cache<'a> {
 
 struct Copy {
     bytes: Vec<u8>,
+    base: Url,
     fetched_at: Timestamp,
 }
 
 /// What is known about the copy.
 #[derive(Serialize, Deserialize)]
 struct Meta {
+    /// What was asked for.
     url: String,
+    /// Where it came from in the end, after redirects.
+    base: String,
     /// RFC 3339, UTC.
     fetched_at: String,
     sha256: Sha256,
@@ -352,6 +359,9 @@ impl Cache<'_> {
         let meta = fs::read(self.meta()).ok().and_then(|bytes| serde_json::from_slice::<Meta>(&bytes).ok());
         let Some(meta) = meta.filter(|meta| meta.url == url.as_str()) else { return Ok(None) };
         let Ok(fetched_at) = meta.fetched_at.parse() else { return Ok(None) };
+        // A copy is always of the network, and has no more rights than that.
+        let base = Url::parse(&meta.base).ok().filter(|base| base.scheme() == url.scheme());
+        let Some(base) = base else { return Ok(None) };
         let path = self.index();
         if fs::metadata(&path).is_ok_and(|metadata| metadata.len() > MAX_INDEX) {
             return Err(IndexError::TooLarge { url: url.clone() });
@@ -361,15 +371,20 @@ impl Cache<'_> {
         if found != meta.sha256 {
             return Err(IndexError::CopyChanged { path, expected: meta.sha256, found });
         }
-        Ok(Some(Copy { bytes, fetched_at }))
+        Ok(Some(Copy { bytes, base, fetched_at }))
     }
 
     /// Keeps a copy. A project that cannot be written works without.
-    fn write(&self, url: &Url, bytes: &[u8]) {
+    fn write(&self, url: &Url, base: &Url, bytes: &[u8]) {
         let write = || -> io::Result<()> {
             let Some(_held) = project::hold_exclusive(self.root) else { return Ok(()) };
             fs::create_dir_all(&self.folder)?;
-            let meta = Meta { url: url.to_string(), fetched_at: now().to_string(), sha256: Sha256::of(bytes) };
+            let meta = Meta {
+                url: url.to_string(),
+                base: base.to_string(),
+                fetched_at: now().to_string(),
+                sha256: Sha256::of(bytes),
+            };
             // The description last: a crash in between leaves a copy that nobody describes, not one that looks changed.
             let _ = fs::remove_file(self.meta());
             replace(&self.index(), bytes)?;

@@ -1,5 +1,8 @@
 //! Reads what a component is and asks for, without running or compiling it: is it a component, does it import only what the host
 //! knows, does it export the tools, and what does it say about itself.
+//!
+//! What it says is taken as it was embedded: `rig build` has put the common error schema in place of an empty one by then, and the
+//! hashes of `rig.lock` are taken over the embedded form. Functions of WASI are left to the linker of the sandbox.
 
 use rig_specs::{
     Sha256,

@@ -19,8 +19,17 @@ pub trait Downloader: Send + Sync {
     /// Asks for a URL (https, or http on loopback) and returns the beginning of the answer, redirects followed.
     ///
     /// # Errors
-    /// A sentence that says why there is no answer.
-    fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Download, String>>;
+    /// Why there is no answer.
+    fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Download, NoAnswer>>;
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoAnswer {
+    /// A sentence without the URL.
+    pub why: String,
+    /// What to do next, where that can be said.
+    pub hint: Option<String>,
 }
 
 /// The beginning of an answer, and its body to be read.
@@ -31,6 +40,8 @@ pub struct Download {
     pub content_length: Option<u64>,
     /// `Content-Type`.
     pub content_type: Option<String>,
+    /// Where it came from in the end: what relative URLs in it are relative to.
+    pub url: Url,
     /// The body, in pieces. An error is a sentence.
     pub body: BoxStream<'static, Result<Bytes, String>>,
 }
@@ -51,6 +62,8 @@ pub enum NetError {
         url: Url,
         /// Why.
         why: String,
+        /// What to do next, where that can be said.
+        hint: Option<String>,
     },
     /// An answer that is not a success.
     #[error("cannot fetch {url}: the server answered with status {status}")]
@@ -71,10 +84,8 @@ impl NetError {
             Self::Status { status: 404 | 410, .. } => Some("check the URL; what it names may have moved".into()),
             Self::Status { status: 401 | 403, .. } => Some("check the URL; rig sends no credentials to indexes".into()),
             Self::Status { status: 500.., .. } => Some("try again later".into()),
-            Self::Failed { url, .. } if url.scheme() != "file" => {
-                Some("check the connection, and `network.proxy` in rig.yaml if a proxy is needed".into())
-            }
-            Self::Failed { .. } | Self::Status { .. } => None,
+            Self::Failed { hint, .. } => hint.clone(),
+            Self::Status { .. } => None,
         }
     }
 }
@@ -87,9 +98,9 @@ pub(super) async fn open(downloader: &dyn Downloader, url: &Url, offline: bool) 
     if offline {
         return Err(NetError::Offline { url: url.clone() });
     }
-    let failed = |why| NetError::Failed { url: url.clone(), why };
-    super::source::check_url(url).map_err(failed)?;
-    let download = downloader.download(url).await.map_err(failed)?;
+    let failed = |why, hint| NetError::Failed { url: url.clone(), why, hint };
+    super::source::check_url(url).map_err(|why| failed(why, None))?;
+    let download = downloader.download(url).await.map_err(|answer| failed(answer.why, answer.hint))?;
     if download.status != 200 {
         return Err(NetError::Status { url: url.clone(), status: download.status });
     }
@@ -97,7 +108,7 @@ pub(super) async fn open(downloader: &dyn Downloader, url: &Url, offline: bool) 
 }
 
 fn open_file(url: &Url) -> Result<Download, NetError> {
-    let failed = |why: String| NetError::Failed { url: url.clone(), why };
+    let failed = |why: String| NetError::Failed { url: url.clone(), why, hint: None };
     let path = url.to_file_path().map_err(|()| failed("it does not name a path of this machine".into()))?;
     let file = File::open(&path).map_err(|error| failed(error.to_string()))?;
     let metadata = file.metadata().map_err(|error| failed(error.to_string()))?;
@@ -116,7 +127,13 @@ fn open_file(url: &Url) -> Result<Download, NetError> {
             Err(error) => Some((Err(error.to_string()), None)),
         }
     });
-    Ok(Download { status: 200, content_length: Some(metadata.len()), content_type: None, body: body.boxed() })
+    Ok(Download {
+        status: 200,
+        content_length: Some(metadata.len()),
+        content_type: None,
+        url: url.clone(),
+        body: body.boxed(),
+    })
 }
 
 #[cfg(test)]
@@ -161,13 +178,22 @@ pub(super) mod fake {
     }
 
     impl Downloader for Fake {
-        fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Download, String>> {
+        fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Download, NoAnswer>> {
             self.asked.fetch_add(1, Ordering::SeqCst);
             let answer = self.answers.lock().unwrap().get(url.as_str()).cloned();
             Box::pin(async move {
-                let (status, content_type, chunks) = answer.ok_or("connection refused")?;
+                let (status, content_type, chunks) = answer.ok_or_else(|| NoAnswer {
+                    why: "connection refused".into(),
+                    hint: Some("check the connection".into()),
+                })?;
                 let body = stream::iter(chunks).boxed();
-                Ok(Download { status, content_length: None, content_type: content_type.map(Into::into), body })
+                Ok(Download {
+                    status,
+                    content_length: None,
+                    content_type: content_type.map(Into::into),
+                    url: url.clone(),
+                    body,
+                })
             })
         }
     }

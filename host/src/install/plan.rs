@@ -1,34 +1,28 @@
 //! From what a person named to a plan: every pack resolved, fetched to staging, verified and inspected. The project is read only.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    fs,
-    io::Write as _,
-    path::Path,
-};
+use std::collections::{BTreeMap, VecDeque};
 
 use rig_specs::{
     PackId, Sha256,
-    index::{Index, Publisher, WasmRelease},
+    index::Publisher,
     lock::{LockedPack, Runtime},
     manifest::EmbeddedPack,
 };
 use semver::{Version, VersionReq};
-use url::Url;
 
 use super::{
     ConsentRequest, InstallError, Installer, LoadedIndex, Options, Progress, consent,
-    fetch::{self, Expected, FetchError},
-    index::{self, IndexError, Mode},
     inspect::{self, Inspected},
-    net::NetError,
     source::{Request, Wanted},
-    store::{self, MAX_COMPONENT, Staged},
+    store::Staged,
 };
-use crate::project::{Project, nearest};
+use crate::project::Project;
 
-/// How many names are offered for a misspelt one.
-const MAX_NEAREST: usize = 3;
+mod choose;
+mod find;
+
+pub(super) use choose::artifacts;
+use choose::choose;
 
 /// What committing a plan does with a pack.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -252,126 +246,6 @@ impl Planner<'_> {
         })
     }
 
-    fn file(&self, path: &Path) -> Result<Found, InstallError> {
-        let fail = |why: String| InstallError::File { path: path.to_path_buf(), why };
-        let path = fs::canonicalize(path).map_err(|error| fail(error.to_string()))?;
-        let metadata = fs::metadata(&path).map_err(|error| fail(error.to_string()))?;
-        if !metadata.is_file() || metadata.len() > MAX_COMPONENT {
-            return Err(fail(
-                if metadata.is_file() { "it is too large for a component" } else { "it is not a file" }.into(),
-            ));
-        }
-        let bytes = fs::read(&path).map_err(|error| fail(error.to_string()))?;
-        // A path inside the project is noted relative to it, so that the lock means the same on every machine.
-        let inside = fs::canonicalize(self.project.root())
-            .ok()
-            .and_then(|root| path.strip_prefix(root).ok().map(Path::to_path_buf));
-        let source = match inside.as_deref().and_then(Path::to_str) {
-            Some(inside) => format!("./{inside}"),
-            None => Url::from_file_path(&path).map_err(|()| fail("it is no usable path".into()))?.into(),
-        };
-        let staged = self.stage(&bytes, &fail)?;
-        Ok(Found { staged: Some(staged), bytes, source, publisher: None, newer: None, from_index: false })
-    }
-
-    fn stage(&self, bytes: &[u8], fail: &dyn Fn(String) -> InstallError) -> Result<Staged, InstallError> {
-        let mut file = store::stage(&self.installer.home)?;
-        file.write_all(bytes).map_err(|error| fail(error.to_string()))?;
-        Ok(Staged { file, sha256: Sha256::of(bytes) })
-    }
-
-    async fn url(&self, url: &Url, sha256: Sha256) -> Result<Found, InstallError> {
-        let expected = Expected { sha256, size: None };
-        let (staged, bytes, place) = self.bytes(url.as_str(), std::slice::from_ref(url), expected).await?;
-        let source = place.unwrap_or_else(|| url.clone()).into();
-        Ok(Found { staged, bytes, source, publisher: None, newer: None, from_index: false })
-    }
-
-    /// The bytes with that hash: those of the store when they are sound, else fetched.
-    async fn bytes(
-        &self,
-        what: &str,
-        urls: &[Url],
-        expected: Expected,
-    ) -> Result<(Option<Staged>, Vec<u8>, Option<Url>), InstallError> {
-        let home = &self.installer.home;
-        if let Ok(bytes) = store::read(home, &expected.sha256) {
-            return Ok((None, bytes, None));
-        }
-        let report = |received, total| (self.progress)(Progress { what, received, total });
-        let fetched =
-            fetch::fetch(self.installer.downloader, home, urls, expected, self.options.offline(), &report).await;
-        let fail = |error| InstallError::Fetch { what: consent::plain(what), error };
-        let (staged, place) = fetched.map_err(fail)?;
-        let bytes = fs::read(staged.file.path())
-            .map_err(|error| fail(FetchError::Write { url: place.clone(), why: error.to_string() }))?;
-        // What is inspected is what was hashed, whatever happened to the file in between.
-        let found = Sha256::of(&bytes);
-        if found != staged.sha256 {
-            return Err(fail(FetchError::Hash { url: place, expected: staged.sha256, found }));
-        }
-        Ok((Some(staged), bytes, Some(place)))
-    }
-
-    async fn index(&mut self) -> Result<&LoadedIndex, IndexError> {
-        if self.index.is_none() {
-            let loaded = self.installer.index(self.project, self.options).await?;
-            self.warnings.extend(loaded.warning.clone());
-            self.index = Some(loaded);
-        }
-        self.index.as_ref().ok_or(IndexError::NotConfigured)
-    }
-
-    async fn named(&mut self, id: &PackId, wanted: Option<&Wanted>) -> Result<Found, InstallError> {
-        let locked = self.project.locked(id).filter(|locked| locked.runtime == Runtime::Wasm).cloned();
-        // An installed pack that is named again stays what it is, unless another version is asked for.
-        let kept = locked.filter(|locked| wanted.is_none_or(|wanted| wanted.matches(&locked.version)));
-        let cached = self.options.mode == Mode::Cached;
-        let loaded = match (self.index().await, &kept) {
-            (Ok(_), _) => self.index.clone(),
-            // Then the lock alone says what it is.
-            (Err(IndexError::NotConfigured | IndexError::NoCopy { .. }), Some(_)) => None,
-            (Err(IndexError::Net(NetError::Failed { .. })), Some(_)) if cached => None,
-            (Err(error), _) => return Err(error.into()),
-        };
-        if let Some(kept) = kept {
-            return self.keep(&kept, loaded.as_ref()).await;
-        }
-        let Some(loaded) = loaded else { return Err(IndexError::NotConfigured.into()) };
-        let (version, release) = choose(&loaded.index, id, wanted)?;
-        if let Some(needs) = release.min_rig.as_ref().filter(|needs| **needs > self.installer.rig) {
-            let (needs, this) = (needs.clone(), self.installer.rig.clone());
-            return Err(InstallError::NeedsNewerRig { pack: id.clone(), version: version.clone(), needs, this });
-        }
-        let urls = artifacts(&loaded.base, release)?;
-        let expected = Expected { sha256: release.sha256, size: Some(release.size) };
-        let (staged, bytes, place) = self.bytes(id.as_str(), &urls, expected).await?;
-        let source = place.or_else(|| urls.first().cloned()).map(String::from).unwrap_or_default();
-        let publisher = loaded.index.packs.get(id).and_then(|pack| pack.publisher.clone());
-        Ok(Found { staged, bytes, source, publisher, newer: None, from_index: true })
-    }
-
-    /// An installed pack that was named again: the index must not disagree, and the store must have it.
-    async fn keep(&self, locked: &LockedPack, loaded: Option<&LoadedIndex>) -> Result<Found, InstallError> {
-        let id = &locked.pack_id;
-        let hash = locked.integrity.ok_or_else(|| super::LoadError::NoHash { pack: id.clone() })?;
-        let releases = loaded.and_then(|loaded| loaded.index.packs.get(id)?.wasm.as_ref());
-        let release = releases.and_then(|releases| releases.versions.get(&locked.version));
-        let mut urls = Vec::new();
-        if let (Some(release), Some(loaded)) = (release, loaded) {
-            if release.sha256 != hash {
-                return Err(other_bytes(id, &locked.version, hash, release.sha256, &loaded.location));
-            }
-            urls = artifacts(&loaded.base, release)?;
-        }
-        urls.extend(locked.source.as_deref().and_then(|source| super::restore::source_url(self.project, source)));
-        let newer = releases.and_then(|releases| releases.newest()).map(|(version, _)| version.clone());
-        let newer = newer.filter(|newer| *newer > locked.version);
-        let (staged, bytes, _) = self.bytes(id.as_str(), &urls, Expected { sha256: hash, size: locked.size }).await?;
-        let source = locked.source.clone().unwrap_or_default();
-        Ok(Found { staged, bytes, source, publisher: None, newer, from_index: false })
-    }
-
     /// The component must be what the index and the person said.
     fn check_named(
         &self,
@@ -433,66 +307,4 @@ impl Planner<'_> {
 fn other_bytes(pack: &PackId, version: &Version, locked: Sha256, offered: Sha256, place: &str) -> InstallError {
     let place = if place.is_empty() { "what was named" } else { place }.to_owned();
     InstallError::OtherBytes { pack: pack.clone(), version: version.clone(), locked, offered, place }
-}
-
-/// The places of a release.
-pub(super) fn artifacts(base: &Url, release: &WasmRelease) -> Result<Vec<Url>, IndexError> {
-    release.urls.iter().map(|url| index::artifact(base, url)).collect()
-}
-
-/// The release that is meant: the exact version, the newest in a range, or the newest.
-fn choose<'a>(
-    index: &'a Index,
-    id: &PackId,
-    wanted: Option<&Wanted>,
-) -> Result<(&'a Version, &'a WasmRelease), InstallError> {
-    let Some(pack) = index.packs.get(id) else {
-        return Err(InstallError::UnknownPack { pack: id.clone(), nearest: similar(index, id) });
-    };
-    let Some(releases) = &pack.wasm else {
-        let legacy = [(Runtime::Python, &pack.python), (Runtime::Node, &pack.node)];
-        let runtimes: Vec<Runtime> =
-            legacy.into_iter().filter(|(_, package)| package.is_some()).map(|(r, _)| r).collect();
-        if runtimes.is_empty() {
-            return Err(InstallError::UnknownPack { pack: id.clone(), nearest: Vec::new() });
-        }
-        return Err(InstallError::OtherRuntime { what: format!("`{id}`"), runtimes });
-    };
-    let newest = || releases.newest().map(|(version, _)| version.clone());
-    let found = match wanted {
-        None => releases.newest(),
-        Some(Wanted::Exact(exact)) => match releases.versions.get_key_value(exact) {
-            Some((version, release)) if release.yanked => {
-                return Err(InstallError::Yanked { pack: id.clone(), version: version.clone(), newest: newest() });
-            }
-            found => found,
-        },
-        Some(wanted) => {
-            releases.versions.iter().rev().find(|(version, release)| !release.yanked && wanted.matches(version))
-        }
-    };
-    found.ok_or_else(|| InstallError::NoVersion {
-        pack: id.clone(),
-        wanted: wanted.cloned().unwrap_or(Wanted::Range(VersionReq::STAR)),
-        available: releases
-            .versions
-            .iter()
-            .rev()
-            .filter(|(_, release)| !release.yanked)
-            .map(|(v, _)| v.clone())
-            .collect(),
-    })
-}
-
-fn similar(index: &Index, id: &PackId) -> Vec<String> {
-    let mut similar: Vec<String> = Vec::new();
-    let tagged = index.packs.iter().filter(|(_, pack)| pack.tags.iter().any(|tag| tag == id.as_str()));
-    let containing = index.packs.iter().filter(|(other, _)| other.as_str().contains(id.as_str()));
-    let near = nearest(id.as_str(), index.packs.keys().map(PackId::as_str)).map(str::to_owned);
-    for name in near.into_iter().chain(containing.chain(tagged).map(|(other, _)| other.to_string())) {
-        if !similar.contains(&name) && similar.len() < MAX_NEAREST {
-            similar.push(name);
-        }
-    }
-    similar
 }

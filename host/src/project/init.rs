@@ -78,11 +78,9 @@ mod tests {
     fn the_template_says_the_defaults_and_names_every_key() {
         assert_eq!(super::super::config::parse(TEMPLATE, Path::new("rig.yaml")), Ok(Config::default()));
         // With every comment of a key taken away it is still valid, and still means the defaults where it shows them.
-        let live: String = TEMPLATE
-            .lines()
-            .filter(|line| !line.starts_with("packs:") && !line.starts_with("##"))
-            .map(|line| format!("{}\n", line.strip_prefix("# ").unwrap_or(line)))
-            .collect();
+        let keys = TEMPLATE.lines().filter(|line| !line.starts_with("packs:") && !line.starts_with("##"));
+        let live: Vec<&str> = keys.map(|line| line.strip_prefix("# ").unwrap_or(line)).collect();
+        let live = live.join("\n");
         let parsed = super::super::config::parse(&live, Path::new("rig.yaml")).unwrap();
         let default = Config::default();
         assert_eq!(
@@ -91,7 +89,7 @@ mod tests {
         );
         assert_eq!((&parsed.secrets, &parsed.audit_db_path), (&default.secrets, &default.audit_db_path));
         let mut missing = Vec::new();
-        for (key, value) in serde_json::to_value(&Config::default()).unwrap().as_object().unwrap() {
+        for (key, value) in serde_json::to_value(Config::default()).unwrap().as_object().unwrap() {
             let inner = value.as_object().into_iter().flat_map(|map| map.keys());
             for key in inner.chain([key]) {
                 if !TEMPLATE.contains(&format!("{key}:")) {

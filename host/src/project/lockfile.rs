@@ -31,7 +31,7 @@ pub enum LockError {
         message: String,
     },
     /// The file has a version that this rig does not know.
-    #[error("{} was written by a newer rig{}: it has version {found}, this rig reads up to {VERSION}", .file.display(), by(.wrote))]
+    #[error("{} was written by a newer rig{}: it has version {found}, this rig reads up to {VERSION}", .file.display(), by(.wrote.as_deref()))]
     Newer {
         /// The file.
         file: PathBuf,
@@ -62,8 +62,8 @@ pub enum LockError {
     },
 }
 
-fn by(wrote: &Option<String>) -> String {
-    wrote.as_ref().map(|version| format!(" ({version})")).unwrap_or_default()
+fn by(wrote: Option<&str>) -> String {
+    wrote.map(|version| format!(" ({version})")).unwrap_or_default()
 }
 
 impl LockError {

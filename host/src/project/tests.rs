@@ -213,3 +213,41 @@ fn modes_are_kept_and_links_are_refused() {
     let error = Project::lock_for_change(linked.path(), &mut |_| {}).unwrap_err();
     assert!(matches!(&error, ProjectError::Symlink { path } if path.ends_with(".rig")), "{error:?}");
 }
+
+/// The other side of the next test: adds packs until it is killed.
+#[test]
+#[ignore = "run by `a_killed_process_leaves_one_state`, in a process of its own"]
+fn adds_packs_until_it_is_killed() {
+    let Some(root) = std::env::var_os("RIG_TEST_PROJECT") else { return };
+    for round in 0.. {
+        add(Path::new(&root), &format!("p{}-{round}", std::process::id()), None);
+    }
+}
+
+#[test]
+fn a_killed_process_leaves_one_state() {
+    // Slower than the rest because it is the only one with real processes and real SIGKILLs.
+    let folder = project();
+    let start = || {
+        std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "project::tests::adds_packs_until_it_is_killed"])
+            .env("RIG_TEST_PROJECT", folder.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    for round in 0..12_u64 {
+        let (mut first, mut second) = (start(), start());
+        thread::sleep(std::time::Duration::from_millis(40 + 7 * round));
+        first.kill().unwrap();
+        second.kill().unwrap();
+        first.wait().unwrap();
+        second.wait().unwrap();
+        let project = Project::open(folder.path()).unwrap();
+        let locked: Vec<&PackId> = project.lock().packs.keys().collect();
+        let mut enabled: Vec<&PackId> = project.config().packs.iter().collect();
+        enabled.sort();
+        assert_eq!(locked, enabled, "after round {round}");
+    }
+    assert!(!Project::open(folder.path()).unwrap().lock().packs.is_empty(), "nothing was ever committed");
+}

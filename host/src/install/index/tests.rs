@@ -166,10 +166,27 @@ fn a_changed_copy_is_refused_until_it_is_refreshed() {
     for damage in [None, Some("{"), Some("{}")] {
         let meta = setup.cached("pack_index.meta.json");
         fs::remove_file(&meta).unwrap();
-        damage.map(|text| fs::write(&meta, text).unwrap());
+        if let Some(text) = damage {
+            fs::write(&meta, text).unwrap();
+        }
         assert!(matches!(setup.load(Mode::Offline), Err(IndexError::NoCopy { .. })));
         setup.load(Mode::Cached).unwrap();
     }
+}
+
+#[test]
+fn a_copy_remembers_where_it_came_from_and_gets_no_rights_by_it() {
+    let setup = Setup::new();
+    setup.load(Mode::Cached).unwrap();
+    let path = setup.cached("pack_index.meta.json");
+    let sound = fs::read_to_string(&path).unwrap();
+    let moved = |to: &str| {
+        fs::write(&path, sound.replace(&format!("\"base\": \"{URL}\""), &format!("\"base\": \"{to}\""))).unwrap();
+    };
+    moved("https://cdn.test/v1/i.json");
+    assert_eq!(setup.load(Mode::Offline).unwrap().base.as_str(), "https://cdn.test/v1/i.json");
+    moved("file:///etc/i.json");
+    assert!(matches!(setup.load(Mode::Offline), Err(IndexError::NoCopy { .. })));
 }
 
 #[test]
