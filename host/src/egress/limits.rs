@@ -1,0 +1,42 @@
+//! The limits of the gate. Each is there for a reason; a pack meets them as errors that name the number.
+
+use std::time::Duration;
+
+/// The body of one request. Enough for the uploads that the APIs of tools take; the guest's copy stands in its memory as well.
+pub const REQUEST_BODY: usize = 8 << 20;
+
+/// The body of one response. Answers are buffered whole, so that they can be redacted before the guest sees a byte.
+pub const RESPONSE_BODY: usize = 16 << 20;
+
+/// Headers of one message, each way. Servers commonly stop at 100.
+pub const HEADERS: usize = 100;
+
+/// The bytes of all headers of one message, names and values. Servers commonly stop between 8 and 64 KiB.
+pub const HEADER_BYTES: usize = 64 << 10;
+
+/// The length of a URL. Long enough for filters in a query; servers commonly stop earlier, and the HTTP library at 64 KiB.
+pub const URL: usize = 32 << 10;
+
+/// One request with everything that belongs to it: names, connection, TLS, redirects followed, the whole body.
+pub const REQUEST_TIME: Duration = Duration::from_secs(30);
+
+/// Reaching the other side. A host that does not answer the handshake by then will not.
+pub const CONNECT_TIME: Duration = Duration::from_secs(10);
+
+/// The requests of one call, redirects and refused ones included, so that no call turns into a scanner or a crawler.
+pub const REQUESTS: usize = 64;
+
+/// The redirects that are followed for one request. Browsers follow 20, most programs 10.
+pub const REDIRECTS: usize = 10;
+
+/// How long an unused connection is kept for the next call. Shorter than the idle time after which common servers close.
+pub const IDLE_CONNECTION: Duration = Duration::from_secs(55);
+
+/// The redirects of a download. Registries and release pages need one or two.
+pub const DOWNLOAD_REDIRECTS: usize = 5;
+
+/// How long a download may stand still. It may take longer in all: files are large and lines slow.
+pub const DOWNLOAD_STALL: Duration = Duration::from_secs(30);
+
+/// The shortest secret that is looked for in answers. Shorter ones occur by chance and would tear ordinary text apart.
+pub const REDACTED_SECRET: usize = 8;

@@ -1,0 +1,208 @@
+//! Finds known secrets in what comes back, and blanks them.
+//!
+//! The promise that counts is that a secret never enters the guest on its way out; this is the second line, for services that echo
+//! what they were sent. A secret is found as it is, percent-encoded, as text in JSON, in base64 (also in the middle of a longer
+//! encoded text, as in `Basic` credentials) and in hex. A service that transforms it otherwise is not found out. Secrets shorter
+//! than [`limits::REDACTED_SECRET`] bytes are not looked for.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::limits;
+use crate::secrets::CallSecrets;
+
+/// All but the unreserved characters of RFC 3986, as `encodeURIComponent`-like functions write it.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What forms leave as it is; a space becomes `+`.
+const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*').remove(b' ');
+
+/// Blanks the secrets of one call.
+#[derive(Debug, Default)]
+pub struct Redactor {
+    /// Nothing when there is nothing to look for.
+    patterns: Option<AhoCorasick>,
+    /// What each pattern is replaced by.
+    replacements: Vec<String>,
+}
+
+impl Redactor {
+    /// One that finds nothing.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// One that finds those secrets.
+    #[must_use]
+    pub fn new(secrets: &CallSecrets) -> Self {
+        let mut patterns: BTreeMap<String, &str> = BTreeMap::new();
+        for (slot, secret) in secrets.iter() {
+            let value = secret.expose();
+            if value.len() >= limits::REDACTED_SECRET {
+                for form in forms(value) {
+                    patterns.entry(form).or_insert(slot);
+                }
+            }
+        }
+        if patterns.is_empty() {
+            return Self::none();
+        }
+        let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(patterns.keys());
+        // It fails only beyond billions of states, which the size of an environment does not allow.
+        let Ok(automaton) = automaton else { return Self::none() };
+        let replacements = patterns.values().map(|slot| format!("[redacted:{slot}]")).collect();
+        Self { patterns: Some(automaton), replacements }
+    }
+
+    /// Whether a secret is in there.
+    #[must_use]
+    pub fn finds(&self, text: &[u8]) -> bool {
+        self.patterns.as_ref().is_some_and(|patterns| patterns.is_match(text))
+    }
+
+    /// The text with every secret replaced by `[redacted:SLOT]`.
+    #[must_use]
+    pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match &self.patterns {
+            Some(patterns) if patterns.is_match(text) => Cow::Owned(patterns.replace_all(text, &self.replacements)),
+            _ => Cow::Borrowed(text),
+        }
+    }
+
+    /// As [`Self::text`], for bytes of any kind.
+    #[must_use]
+    pub fn bytes(&self, bytes: Vec<u8>) -> Vec<u8> {
+        match &self.patterns {
+            Some(patterns) if patterns.is_match(&bytes) => patterns.replace_all_bytes(&bytes, &self.replacements),
+            _ => bytes,
+        }
+    }
+}
+
+/// The ways in which a secret is written.
+fn forms(value: &str) -> Vec<String> {
+    let mut forms = vec![value.to_owned()];
+    for set in [UNRESERVED, FORM] {
+        let upper = utf8_percent_encode(value, set).to_string();
+        let upper = if std::ptr::eq(set, FORM) { upper.replace(' ', "+") } else { upper };
+        forms.push(lower_escapes(&upper));
+        forms.push(upper);
+    }
+    if let Ok(json) = serde_json::to_string(value) {
+        let json = &json[1..json.len() - 1];
+        forms.push(json.replace('/', "\\/"));
+        forms.push(json.to_owned());
+    }
+    forms.push(hex::encode(value));
+    forms.push(hex::encode_upper(value));
+    for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+        forms.push(engine.encode(value));
+        for before in 0..3_usize {
+            // Three bytes make four characters. Of a longer text, those characters are sure that hold bits of the secret only.
+            let mut bytes = vec![0; before];
+            bytes.extend_from_slice(value.as_bytes());
+            let encoded = engine.encode(&bytes);
+            let (first, last) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
+            forms.push(encoded[first..last].to_owned());
+        }
+    }
+    forms
+}
+
+/// `%2F` → `%2f`, and nothing else.
+fn lower_escapes(text: &str) -> String {
+    let mut lowered = String::with_capacity(text.len());
+    let mut in_escape = 0;
+    for c in text.chars() {
+        if c == '%' {
+            in_escape = 3;
+        }
+        lowered.push(if in_escape > 0 { c.to_ascii_lowercase() } else { c });
+        in_escape = usize::saturating_sub(in_escape, 1);
+    }
+    lowered
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+
+    use super::*;
+    use crate::secrets::{Marker, Secret};
+
+    fn redactor(secrets: &[(&str, &str)]) -> Redactor {
+        Redactor::new(&secrets.iter().fold(CallSecrets::none(), |all, (slot, value)| {
+            all.with(slot, Secret::new((*value).into()), Marker::Env((*slot).into()))
+        }))
+    }
+
+    const SECRET: &str = "sk+/live é?>~*\"x";
+
+    #[test]
+    fn every_form_is_found() {
+        let redactor = redactor(&[("KEY", SECRET)]);
+        let form: String = url::form_urlencoded::byte_serialize(SECRET.as_bytes()).collect();
+        let component = "sk%2B%2Flive%20%C3%A9%3F%3E~%2A%22x";
+        for text in [
+            SECRET.to_owned(),
+            form.clone(),
+            lower_escapes(&form),
+            component.to_owned(),
+            component.to_lowercase(),
+            STANDARD.encode(SECRET),
+            URL_SAFE.encode(SECRET),
+            STANDARD_NO_PAD.encode(SECRET),
+            hex::encode(SECRET),
+            hex::encode_upper(SECRET),
+            serde_json::to_string(SECRET).unwrap(),
+            serde_json::to_string(SECRET).unwrap().replace('/', "\\/"),
+        ] {
+            let page = format!("before {text} after");
+            let redacted = redactor.text(&page);
+            assert!(redacted.contains("[redacted:KEY]"), "{text}");
+            assert!(redacted.starts_with("before ") && redacted.ends_with(" after"), "{text}: {redacted}");
+            assert!(redacted.len() < "before [redacted:KEY] after".len() + 5, "{text}: {redacted}");
+            assert!(redactor.finds(page.as_bytes()));
+            assert_eq!(redactor.bytes(page.clone().into_bytes()), redacted.as_bytes());
+        }
+        assert_eq!(redactor.bytes([b"\xff", SECRET.as_bytes(), b"\xfe"].concat()), b"\xff[redacted:KEY]\xfe");
+    }
+
+    #[test]
+    fn base64_is_found_at_any_place() {
+        let redactor = redactor(&[("KEY", SECRET)]);
+        for before in 0..7 {
+            for after in 0..4 {
+                let text = format!("{}{SECRET}{}", "u".repeat(before), ":".repeat(after));
+                for encoded in [STANDARD.encode(&text), URL_SAFE.encode(&text), STANDARD_NO_PAD.encode(&text)] {
+                    let redacted = redactor.text(&encoded);
+                    assert!(redacted.contains("[redacted:KEY]"), "{before} {after} {encoded}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_stays() {
+        let redactor = redactor(&[("KEY", SECRET), ("SHORT", "1234567")]);
+        for text in ["", "sk+/live", "1234567", "nothing here", "[redacted:KEY]"] {
+            assert!(matches!(redactor.text(text), Cow::Borrowed(same) if same == text));
+        }
+        // Long enough to be looked for: the shortest that is.
+        assert_eq!(self::redactor(&[("K", "12345678")]).text("12345678"), "[redacted:K]");
+        assert!(!Redactor::none().finds(SECRET.as_bytes()));
+    }
+
+    #[test]
+    fn the_longest_secret_wins() {
+        let redactor = redactor(&[("A", "common-prefix"), ("B", "common-prefix-longer")]);
+        assert_eq!(redactor.text("common-prefix-longer common-prefix"), "[redacted:B] [redacted:A]");
+    }
+}
