@@ -138,7 +138,7 @@ impl Gate {
         headers: HeaderMap,
         body: Option<Bytes>,
     ) -> Result<Answer, HttpError> {
-        let client = self.packs().map_err(|error| HttpError::Connect(error.to_string()))?;
+        let client = self.packs().map_err(|error| HttpError::Tls(error.to_string()))?;
         let mut request = client.request(method, target.url().clone()).headers(headers);
         if let Some(body) = body {
             request = request.body(body);

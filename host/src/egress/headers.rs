@@ -9,7 +9,7 @@ use super::{HttpError, limits};
 
 /// Whether a header belongs to the connection or its framing, which are the host's. Set by a guest, they could make a proxy or a
 /// server see another request, or another end of it, than the one that was checked.
-fn is_hosts_own(name: &HeaderName) -> bool {
+pub(super) fn is_hosts_own(name: &HeaderName) -> bool {
     [HOST, CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, EXPECT].contains(name)
         || matches!(name.as_str(), "keep-alive" | "http2-settings")
         || name.as_str().starts_with("proxy-")

@@ -5,7 +5,10 @@
 //! named as its own (`allow_private`).
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH},
+};
 use rig_specs::manifest::{Inject, Scheme};
 use zeroize::Zeroizing;
 
@@ -15,6 +18,7 @@ use super::{
         pattern::{HostPattern, Settings, TemplateProblem},
         url::Target,
     },
+    headers,
 };
 use crate::secrets::{CallSecrets, Secret};
 
@@ -172,6 +176,9 @@ fn place(slot: &str, inject: &Inject, settings: &Settings<'_>) -> Result<Place, 
         Inject::Header { name, prefix } => {
             let header = HeaderName::from_bytes(name.as_bytes())
                 .map_err(|_| format!("the secret `{slot}`: `{name}` is not the name of a header"))?;
+            if headers::is_hosts_own(&header) || matches!(header, CONTENT_LENGTH | ACCEPT_ENCODING) {
+                return Err(format!("the secret `{slot}`: the header `{name}` is rig's own and carries no secret"));
+            }
             Place::Header { name: header, prefix: prefix.clone() }
         }
         Inject::Basic { user } => match settings.expand(user) {
@@ -356,11 +363,16 @@ mod tests {
         let why = "the secret `PASSWORD` needs the setting ACCOUNT, which has no value";
         assert_eq!(unset, Err(HttpError::Denied(why.into())));
         assert!(bindings(Some("a:b")).unwrap_err().contains("holds a `:`"));
+        for name in ["Host", "Transfer-Encoding", "Content-Length", "Proxy-Authorization"] {
+            let granted = toml::from_str(&GRANTED.replace("X-Api-Key", name)).unwrap();
+            let why = Bindings::compile(&Settings { granted: &granted, values: &BTreeMap::new() }).unwrap_err();
+            assert_eq!(why, format!("the secret `KEY`: the header `{name}` is rig's own and carries no secret"));
+        }
         let broken = CallSecrets::none().with("TOKEN", Secret::new("canary\nX: y".into()), Marker::Env("TOKEN".into()));
         let mut target = Target::parse("https://api.example.com/").unwrap();
         match bindings(None).unwrap().apply(&broken, &mut target, &mut HeaderMap::new(), false) {
             Err(HttpError::InvalidRequest(text)) => {
-                assert!(text.contains("`TOKEN` holds a line break") && !text.contains("canary"))
+                assert!(text.contains("`TOKEN` holds a line break") && !text.contains("canary"));
             }
             other => panic!("{other:?}"),
         }

@@ -26,7 +26,9 @@ fn settings_that_cannot_be_used() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str, content: Option<&str>| {
         let path = folder.path().join(name);
-        content.into_iter().for_each(|content| std::fs::write(&path, content).unwrap());
+        if let Some(content) = content {
+            std::fs::write(&path, content).unwrap();
+        }
         path
     };
     for (path, expected) in [
