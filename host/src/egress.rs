@@ -23,6 +23,8 @@ mod inject;
 pub mod limits;
 mod network;
 mod redact;
+#[cfg(test)]
+mod testing;
 
 pub use call::{CallEgress, EgressRecord};
 pub use client::{Gate, download::Download};

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method,
     header::{
-        ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE,
-        COOKIE, LOCATION,
+        ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION,
+        CONTENT_TYPE, COOKIE, LOCATION,
     },
 };
 use tokio::time::{Instant, timeout_at};
@@ -144,7 +144,10 @@ impl CallEgress {
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         records.attempts += 1;
         if records.attempts > limits::REQUESTS {
-            return Err(HttpError::Denied(format!("this call has made {} requests, which is all it may", limits::REQUESTS)));
+            return Err(HttpError::Denied(format!(
+                "this call has made {} requests, which is all it may",
+                limits::REQUESTS
+            )));
         }
         Ok(())
     }
@@ -215,7 +218,9 @@ fn read(request: Request) -> Result<Outgoing, HttpError> {
     let size = request.body.as_ref().map_or(0, Vec::len);
     if size > limits::REQUEST_BODY {
         let allowed = limits::REQUEST_BODY >> 20;
-        return Err(HttpError::TooLarge(format!("the body of the request has {size} bytes; {allowed} MiB are allowed")));
+        return Err(HttpError::TooLarge(format!(
+            "the body of the request has {size} bytes; {allowed} MiB are allowed"
+        )));
     }
     let target = Target::parse(&request.url).map_err(|problem| {
         let shown: String = request.url.chars().take(100).collect();
@@ -232,7 +237,8 @@ fn is_encoded(headers: &HeaderMap) -> bool {
 impl Outgoing {
     /// Becomes the request that a redirect asks for; `false` when the answer is none.
     fn redirect(&mut self, answer: &Answer, call: &CallEgress) -> Result<bool, HttpError> {
-        let Some(location) = answer.headers.get(LOCATION).filter(|_| matches!(answer.status, 301..=303 | 307 | 308)) else {
+        let Some(location) = answer.headers.get(LOCATION).filter(|_| matches!(answer.status, 301..=303 | 307 | 308))
+        else {
             return Ok(false);
         };
         let from = self.target.host().to_owned();
@@ -242,7 +248,9 @@ impl Outgoing {
         call.reach.bindings.strip_owned(&mut target);
         // Copied from the request by the service, it would go to a host that the secret is not bound to, or into its log.
         if call.redactor().finds(target.url().as_str().as_bytes()) {
-            return Err(HttpError::Denied(format!("{from} redirects to a URL that holds a secret; it is not followed")));
+            return Err(HttpError::Denied(format!(
+                "{from} redirects to a URL that holds a secret; it is not followed"
+            )));
         }
         // RFC 9110, 15.4: after 303, and by old custom after 301 and 302 of a POST, the body is not sent again.
         let becomes_get = match answer.status {

@@ -25,7 +25,8 @@ mod failure;
 mod resolve;
 mod tls;
 
-use resolve::{Lookup, Names, Resolver, is_local_name};
+pub(super) use resolve::Lookup;
+use resolve::{Names, Resolver, is_local_name};
 
 /// The way out. Making one checks the settings only; certificates are read and clients made when something is first sent.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl Gate {
         Self::with_lookup(settings, Lookup::system())
     }
 
-    fn with_lookup(settings: &Settings, lookup: Lookup) -> Result<Self, Error> {
+    pub(super) fn with_lookup(settings: &Settings, lookup: Lookup) -> Result<Self, Error> {
         let allow_private = settings.allow_private.iter().map(|host| HostPattern::parse(host));
         Ok(Self {
             proxy: settings.proxy.as_deref().map(read_proxy).transpose()?,
@@ -137,7 +138,7 @@ impl Gate {
         headers: HeaderMap,
         body: Option<Bytes>,
     ) -> Result<Answer, HttpError> {
-        let client = self.packs().map_err(|error| HttpError::Connect(error.to_string()))?;
+        let client = self.packs().map_err(|error| HttpError::Tls(error.to_string()))?;
         let mut request = client.request(method, target.url().clone()).headers(headers);
         if let Some(body) = body {
             request = request.body(body);

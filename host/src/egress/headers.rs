@@ -2,16 +2,14 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{
-        ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-    },
+    header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
 };
 
 use super::{HttpError, limits};
 
 /// Whether a header belongs to the connection or its framing, which are the host's. Set by a guest, they could make a proxy or a
 /// server see another request, or another end of it, than the one that was checked.
-fn is_hosts_own(name: &HeaderName) -> bool {
+pub(super) fn is_hosts_own(name: &HeaderName) -> bool {
     [HOST, CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, EXPECT].contains(name)
         || matches!(name.as_str(), "keep-alive" | "http2-settings")
         || name.as_str().starts_with("proxy-")
@@ -57,7 +55,9 @@ pub(super) fn check_size(of: &str, count: usize, bytes: usize) -> Result<(), Htt
     }
     if bytes > limits::HEADER_BYTES {
         let allowed = limits::HEADER_BYTES >> 10;
-        return Err(HttpError::TooLarge(format!("the headers of the {of} take {bytes} bytes; {allowed} KiB are allowed")));
+        return Err(HttpError::TooLarge(format!(
+            "the headers of the {of} take {bytes} bytes; {allowed} KiB are allowed"
+        )));
     }
     Ok(())
 }
@@ -92,8 +92,19 @@ mod tests {
     #[test]
     fn the_hosts_own_are_refused() {
         for name in [
-            "Host", "host", "Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "Expect",
-            "HTTP2-Settings", "Proxy-Authorization", "proxy-connection", "Proxy-Anything",
+            "Host",
+            "host",
+            "Connection",
+            "Keep-Alive",
+            "TE",
+            "Trailer",
+            "Transfer-Encoding",
+            "Upgrade",
+            "Expect",
+            "HTTP2-Settings",
+            "Proxy-Authorization",
+            "proxy-connection",
+            "Proxy-Anything",
         ] {
             let expected = HttpError::InvalidRequest(format!("the header `{name}` is set by rig; leave it out"));
             assert_eq!(read(&[(name, "x")]), Err(expected));

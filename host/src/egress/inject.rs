@@ -5,7 +5,10 @@
 //! named as its own (`allow_private`).
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH},
+};
 use rig_specs::manifest::{Inject, Scheme};
 use zeroize::Zeroizing;
 
@@ -15,6 +18,7 @@ use super::{
         pattern::{HostPattern, Settings, TemplateProblem},
         url::Target,
     },
+    headers,
 };
 use crate::secrets::{CallSecrets, Secret};
 
@@ -31,10 +35,17 @@ struct Binding {
 
 #[derive(Debug)]
 enum Place {
-    Header { name: HeaderName, prefix: String },
+    Header {
+        name: HeaderName,
+        prefix: String,
+    },
     /// The user name, or why there is none.
-    Basic { user: Result<String, String> },
-    Query { name: String },
+    Basic {
+        user: Result<String, String>,
+    },
+    Query {
+        name: String,
+    },
 }
 
 impl Place {
@@ -83,9 +94,10 @@ impl Bindings {
                         .query_pairs()
                         .any(|(field, _)| field == name.as_str())
                         .then(|| format!("the query field `{name}`")),
-                    other => {
-                        other.header().filter(|name| headers.contains_key(name)).map(|name| format!("the header `{name}`"))
-                    }
+                    other => other
+                        .header()
+                        .filter(|name| headers.contains_key(name))
+                        .map(|name| format!("the header `{name}`")),
                 };
                 if let Some(what) = taken {
                     let host = target.host();
@@ -164,6 +176,9 @@ fn place(slot: &str, inject: &Inject, settings: &Settings<'_>) -> Result<Place, 
         Inject::Header { name, prefix } => {
             let header = HeaderName::from_bytes(name.as_bytes())
                 .map_err(|_| format!("the secret `{slot}`: `{name}` is not the name of a header"))?;
+            if headers::is_hosts_own(&header) || matches!(header, CONTENT_LENGTH | ACCEPT_ENCODING) {
+                return Err(format!("the secret `{slot}`: the header `{name}` is rig's own and carries no secret"));
+            }
             Place::Header { name: header, prefix: prefix.clone() }
         }
         Inject::Basic { user } => match settings.expand(user) {
@@ -248,7 +263,12 @@ mod tests {
         let basic = format!("Basic {}", STANDARD.encode("AC1:value of PASSWORD&"));
         let all = ["TOKEN", "KEY", "PASSWORD"];
         for (slots, url, sent_url, sent) in [
-            (&all[..], "https://api.example.com/", "https://api.example.com/", &[("authorization", "Bearer value of TOKEN&")][..]),
+            (
+                &all[..],
+                "https://api.example.com/",
+                "https://api.example.com/",
+                &[("authorization", "Bearer value of TOKEN&")][..],
+            ),
             (
                 &all[..],
                 "https://a.keyed.example/?a=b%20c",
@@ -297,7 +317,11 @@ mod tests {
             bindings.refuse_owned(&Target::parse(url).unwrap(), &headers)
         };
         for (url, header, why) in [
-            ("https://api.example.com/", "authorization", "the header `authorization` carries the secret `TOKEN` to api.example.com"),
+            (
+                "https://api.example.com/",
+                "authorization",
+                "the header `authorization` carries the secret `TOKEN` to api.example.com",
+            ),
             ("https://a.keyed.example/", "x-api-key", "the header `x-api-key` carries the secret `KEY`"),
             ("https://a.keyed.example/?a=1&key=x", "accept", "the query field `key` carries the secret `KEY`"),
             ("https://a.keyed.example/?k%65y=x", "accept", "the query field `key` carries the secret `KEY`"),
@@ -339,10 +363,17 @@ mod tests {
         let why = "the secret `PASSWORD` needs the setting ACCOUNT, which has no value";
         assert_eq!(unset, Err(HttpError::Denied(why.into())));
         assert!(bindings(Some("a:b")).unwrap_err().contains("holds a `:`"));
+        for name in ["Host", "Transfer-Encoding", "Content-Length", "Proxy-Authorization"] {
+            let granted = toml::from_str(&GRANTED.replace("X-Api-Key", name)).unwrap();
+            let why = Bindings::compile(&Settings { granted: &granted, values: &BTreeMap::new() }).unwrap_err();
+            assert_eq!(why, format!("the secret `KEY`: the header `{name}` is rig's own and carries no secret"));
+        }
         let broken = CallSecrets::none().with("TOKEN", Secret::new("canary\nX: y".into()), Marker::Env("TOKEN".into()));
         let mut target = Target::parse("https://api.example.com/").unwrap();
         match bindings(None).unwrap().apply(&broken, &mut target, &mut HeaderMap::new(), false) {
-            Err(HttpError::InvalidRequest(text)) => assert!(text.contains("`TOKEN` holds a line break") && !text.contains("canary")),
+            Err(HttpError::InvalidRequest(text)) => {
+                assert!(text.contains("`TOKEN` holds a line break") && !text.contains("canary"));
+            }
             other => panic!("{other:?}"),
         }
     }

@@ -75,23 +75,35 @@ fn special_v4(address: Ipv4Addr) -> Option<Special> {
         (168, 63, 129, 16) => Special::Metadata,
         (192, 0, 2, _) | (198, 51, 100, _) | (203, 0, 113, _) => Special::Documentation,
         (198, 18..=19, ..) => Special::Benchmarking,
-        // Protocol assignments; the retired 6to4 relay.
-        (192, 0, 0, _) | (192, 88, 99, _) => Special::Reserved,
         (224..=239, ..) => Special::Multicast,
         (255, 255, 255, 255) => Special::Broadcast,
-        (240..=255, ..) => Special::Reserved,
+        // Protocol assignments; the retired 6to4 relay; class E.
+        (192, 0, 0, _) | (192, 88, 99, _) | (240..=255, ..) => Special::Reserved,
         _ => return None,
     })
 }
 
 fn special_v6(address: Ipv6Addr) -> Option<Special> {
-    let s = address.segments();
-    if let Some(verdict) = carried_v4(s) {
-        return verdict;
+    let segments = address.segments();
+    let carried = |high: u16, low: u16| special_v4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
+    // ISATAP under any prefix: a public address inside does not make the prefix public.
+    if let [.., 0 | 0x200, 0x5efe, high, low] = segments
+        && let Some(special) = carried(high, low)
+    {
+        return Some(special);
     }
-    Some(match s {
+    Some(match segments {
         [0, 0, 0, 0, 0, 0, 0, 0] => Special::Unspecified,
         [0, 0, 0, 0, 0, 0, 0, 1] => Special::Loopback,
+        // Mapped and compatible; IPv4-translated (SIIT); NAT64's well-known prefix; 6to4.
+        [0, 0, 0, 0, 0, 0xffff | 0, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => return carried(high, low),
+        // Teredo: the server's address, and the client's with its bits turned.
+        [0x2001, 0, server_high, server_low, _, _, high, low] => {
+            return carried(server_high, server_low).or_else(|| carried(!high, !low));
+        }
         // Where in it the IPv4 address stands is the operator's choice (RFC 8215), so nothing in it can be told to be public.
         [0x64, 0xff9b, 1, ..] => Special::Translated,
         [0xfe80..=0xfebf, ..] => Special::LinkLocal,
@@ -105,30 +117,6 @@ fn special_v6(address: Ipv6Addr) -> Option<Special> {
         [0x2000..=0x3fff, ..] => return None,
         _ => Special::Reserved,
     })
-}
-
-/// The verdict on the IPv4 address inside, for the forms that carry one.
-fn carried_v4(s: [u16; 8]) -> Option<Option<Special>> {
-    let v4 = |high: u16, low: u16| {
-        special_v4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
-    };
-    match s {
-        // `::` and `::1` are themselves, not compatible addresses.
-        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
-        // Mapped; compatible; IPv4-translated (SIIT); NAT64's well-known prefix.
-        [0, 0, 0, 0, 0, 0xffff | 0, high, low]
-        | [0, 0, 0, 0, 0xffff, 0, high, low]
-        | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(v4(high, low)),
-        // 6to4.
-        [0x2002, high, low, ..] => Some(v4(high, low)),
-        // Teredo: the server's address, and the client's with its bits turned.
-        [0x2001, 0, server_high, server_low, _, _, high, low] => {
-            Some(v4(server_high, server_low).or_else(|| v4(!high, !low)))
-        }
-        // ISATAP under any prefix. Only a bad verdict counts: the prefix is judged on its own.
-        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => v4(high, low).map(Some),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

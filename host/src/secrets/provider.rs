@@ -73,10 +73,10 @@ impl Provider {
     /// # Errors
     /// When the variable is not text or `.env` cannot be read; not when nothing sets the slot.
     pub fn secret(&self, slot: &str) -> Result<Option<(Secret, Marker)>, Error> {
-        if let Some(value) = self.from_environment(slot)? {
+        if let Some(value) = self.in_environment(slot)? {
             return Ok(Some((Secret(value), Marker::Env(slot.to_owned()))));
         }
-        let value = self.from_dotenv(slot)?;
+        let value = self.in_dotenv(slot)?;
         Ok(value.map(|value| (Secret(value), Marker::Dotenv(slot.to_owned()))))
     }
 
@@ -93,7 +93,11 @@ impl Provider {
                 None => missing.push(slot.to_owned()),
             }
         }
-        if missing.is_empty() { Ok(secrets) } else { Err(Error::Missing { slots: missing, dotenv: self.dotenv.clone() }) }
+        if missing.is_empty() {
+            Ok(secrets)
+        } else {
+            Err(Error::Missing { slots: missing, dotenv: self.dotenv.clone() })
+        }
     }
 
     /// A setting that is not secret, looked for in the same places.
@@ -101,14 +105,14 @@ impl Provider {
     /// # Errors
     /// As for [`Self::secret`].
     pub fn setting(&self, name: &str) -> Result<Option<String>, Error> {
-        let value = match self.from_environment(name)? {
+        let value = match self.in_environment(name)? {
             Some(value) => Some(value),
-            None => self.from_dotenv(name)?,
+            None => self.in_dotenv(name)?,
         };
         Ok(value.map(|value| value.as_str().to_owned()))
     }
 
-    fn from_environment(&self, name: &str) -> Result<Option<Zeroizing<String>>, Error> {
+    fn in_environment(&self, name: &str) -> Result<Option<Zeroizing<String>>, Error> {
         let value = match &self.environment {
             Environment::Given(values) => values.get(name).cloned(),
             Environment::Process => match env::var(name) {
@@ -120,7 +124,7 @@ impl Provider {
         Ok(value.filter(|value| !value.trim().is_empty()))
     }
 
-    fn from_dotenv(&self, name: &str) -> Result<Option<Zeroizing<String>>, Error> {
+    fn in_dotenv(&self, name: &str) -> Result<Option<Zeroizing<String>>, Error> {
         let stamp = fs::metadata(&self.dotenv).ok().and_then(|file| Some((file.modified().ok()?, file.len())));
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let values = match &*read {
@@ -150,8 +154,10 @@ mod tests {
 
     #[test]
     fn environment_before_dotenv_and_empty_is_missing() {
-        let (_folder, provider) =
-            provider(&[("A", "from-env"), ("EMPTY", " "), ("SHADOW", "")], "A=from-file\nB=file-b\nSHADOW=file-s\nNIL=\n");
+        let (_folder, provider) = provider(
+            &[("A", "from-env"), ("EMPTY", " "), ("SHADOW", "")],
+            "A=from-file\nB=file-b\nSHADOW=file-s\nNIL=\n",
+        );
         for (slot, expected) in [
             ("A", Some(("from-env", "env:A"))),
             ("B", Some(("file-b", "dotenv:B"))),

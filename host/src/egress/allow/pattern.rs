@@ -223,7 +223,9 @@ mod tests {
         }
         // Made by hand: an address never lies below a name.
         assert!(!HostPattern::Below(".0.0.1".into()).matches("127.0.0.1"));
-        for bad in ["", "*", "*.", "*.*.example.com", "a b", "a/b", "a:443", "https://a", "*.127.0.0.1", "*.[::1]", "a."] {
+        for bad in
+            ["", "*", "*.", "*.*.example.com", "a b", "a/b", "a:443", "https://a", "*.127.0.0.1", "*.[::1]", "a."]
+        {
             assert!(HostPattern::parse(bad).unwrap_err().contains("is not a host"), "{bad}");
         }
         assert!(HostPattern::parse("*.com").unwrap().is_too_wide());
@@ -287,9 +289,8 @@ mod tests {
             let values = BTreeMap::from([("X".to_owned(), value.to_owned())]);
             Settings { granted: &granted, values: &values }.host(template)
         };
-        let exact = |host: &str, scheme, port| {
-            Ok(ExpandedHost { pattern: HostPattern::Exact(host.into()), scheme, port })
-        };
+        let exact =
+            |host: &str, scheme, port| Ok(ExpandedHost { pattern: HostPattern::Exact(host.into()), scheme, port });
         for (template, value, expected) in [
             ("{config.X}", "xyz.supabase.co", exact("xyz.supabase.co", None, None)),
             ("{config.X}", "xyz.supabase.co:8443", exact("xyz.supabase.co", None, Some(8443))),

@@ -13,7 +13,7 @@ use super::super::limits;
 
 /// Why a URL is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum UrlProblem {
+pub(in crate::egress) enum UrlProblem {
     /// Longer than [`limits::URL`].
     #[error("it is longer than {} KiB", limits::URL >> 10)]
     TooLong,
@@ -165,6 +165,7 @@ fn split_authority(authority: &str) -> Result<(&str, Option<&str>), UrlProblem> 
     }
     let host_end = match authority.find(']') {
         Some(bracket) => bracket + 1,
+        None if authority.starts_with('[') => return Err(UrlProblem::HostForm),
         None => authority.find(':').unwrap_or(authority.len()),
     };
     let (host, rest) = authority.split_at(host_end);

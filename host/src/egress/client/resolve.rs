@@ -14,7 +14,7 @@ type Looking = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 
 /// How a name is looked up.
 #[derive(Clone)]
-pub(super) struct Lookup(Arc<dyn Fn(String) -> Looking + Send + Sync>);
+pub(in crate::egress) struct Lookup(Arc<dyn Fn(String) -> Looking + Send + Sync>);
 
 impl Lookup {
     /// As the operating system does it.
@@ -29,7 +29,7 @@ impl Lookup {
 
     /// Answers from a function, for tests.
     #[cfg(test)]
-    pub(super) fn with(answer: impl Fn(&str) -> Vec<IpAddr> + Send + Sync + 'static) -> Self {
+    pub(in crate::egress) fn with(answer: impl Fn(&str) -> Vec<IpAddr> + Send + Sync + 'static) -> Self {
         Self(Arc::new(move |name| {
             let answer = answer(&name);
             Box::pin(async move { Ok(answer) })
@@ -63,7 +63,7 @@ pub(super) struct Resolver {
 /// Why a name has no usable address.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Unresolved(pub String);
+pub(super) struct Unresolved(String);
 
 impl Resolver {
     async fn addresses(self, name: String) -> Result<Vec<IpAddr>, Unresolved> {
