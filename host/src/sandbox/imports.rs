@@ -2,8 +2,8 @@
 //! the call's state, the generated `Host` trait for it, and `add_to_linker`. A guest's mistake is an error value or a trap of that
 //! guest; nothing here can fail the host.
 
-pub mod log;
-pub mod storage;
+pub(super) mod log;
+pub(super) mod storage;
 
 pub(super) mod wasi;
 

@@ -11,7 +11,6 @@ use rig_specs::lock::Runtime;
 use crate::cli::{
     args::{Install, RuntimeArg},
     progress::Bars,
-    render,
     report::{Failure, exit},
     session::Session,
 };
