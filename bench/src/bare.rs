@@ -42,7 +42,9 @@ impl Bare {
     }
 
     /// One call in a fresh instance.
-    pub(crate) async fn call(&self, args: &str) -> Result<String> {
+    // The generated binding takes a reference to a `String`.
+    #[allow(clippy::ptr_arg, reason = "as the binding has it")]
+    pub(crate) async fn call(&self, args: &String) -> Result<String> {
         let mut store = Store::new(&self.engine, Nothing);
         store.set_epoch_deadline(u64::MAX / 2);
         let pack: Pack = self.pre.instantiate_async(&mut store).await?;

@@ -1,0 +1,115 @@
+//! rig in process: the same pipeline that the command line uses, with the echo pack installed.
+
+use std::{path::PathBuf, sync::Arc};
+
+use rig_host::{
+    call::{Called, Caller, Request, Snapshot, VerifiedPack},
+    egress::{Gate, Settings},
+    home::Home,
+    install::{inspect, rig_version, store},
+    sandbox::{PoolSize, Sandbox},
+    secrets::Provider,
+};
+use rig_pack_echo::send;
+use rig_sdk::{Context, Tool as _};
+use rig_specs::{
+    config::Config,
+    lock::{LockedPack, Runtime},
+    rtp::CallContext,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::Failure;
+
+/// The packs that were built for the run.
+pub(crate) struct Packs {
+    /// The folder with the index.
+    pub(crate) dir: PathBuf,
+    /// The echo pack.
+    pub(crate) echo: Vec<u8>,
+}
+
+/// Finds what `cargo xtask build-packs` made.
+pub(crate) fn packs() -> Result<Packs, Failure> {
+    let dir = std::env::var_os("RIG_TEST_PACKS").map_or_else(|| PathBuf::from("target/packs"), PathBuf::from);
+    let entries = std::fs::read_dir(&dir).map_err(|error| format!("{}: {error}; run `cargo xtask bench`", dir.display()))?;
+    let is_echo = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("echo-") && name.ends_with(".wasm")
+    };
+    let echo = entries.flatten().map(|entry| entry.path()).find(is_echo);
+    let echo = echo.ok_or_else(|| format!("there is no echo pack in {}; run `cargo xtask bench`", dir.display()))?;
+    Ok(Packs { echo: std::fs::read(echo)?, dir })
+}
+
+/// The tool as a function of this process.
+pub(crate) fn native(args: &str) -> Result<String, Failure> {
+    let context = Context {
+        request_id: "bench".into(),
+        tenant_id: String::new(),
+        actor: String::new(),
+        attempt: 1,
+        idempotency_key: "bench".into(),
+        deadline: 0,
+    };
+    send::call(args, &context).map_err(|error| error.to_string().into())
+}
+
+/// A project with the echo pack, without the files of one.
+pub(crate) struct Pipeline {
+    caller: Arc<Caller>,
+    sandbox: Sandbox,
+    _home: tempfile::TempDir,
+}
+
+impl Pipeline {
+    pub(crate) fn new(packs: &Packs) -> Result<Self, Failure> {
+        let folder = tempfile::tempdir()?;
+        let home = Home::new(folder.path().to_owned());
+        let found = inspect::inspect(&packs.echo, &rig_version())?;
+        std::fs::create_dir_all(home.store())?;
+        std::fs::write(home.component(&found.sha256), &packs.echo)?;
+        let info = &found.pack.manifest.pack;
+        let locked = LockedPack {
+            pack_id: info.id.clone(),
+            package: info.id.to_string(),
+            version: info.version.clone(),
+            runtime: Runtime::Wasm,
+            integrity: Some(found.sha256),
+            installed_at: String::new(),
+            source: None,
+            size: Some(found.size),
+            interface_hash: Some(found.interface_hash),
+            tools_hash: Some(found.tools_hash),
+            granted: found.pack.manifest.capabilities(),
+            dependencies: std::collections::BTreeMap::new(),
+            artifacts: Vec::new(),
+        };
+        store::read(&home, &found.sha256)?;
+        let pack = VerifiedPack { locked, embedded: found.pack, digest: found.sha256 };
+        let snapshot = Arc::new(Snapshot::new(vec![pack], None));
+        let sandbox = Sandbox::new(PoolSize(64), None)?;
+        let gate = Arc::new(Gate::new(&Settings::default())?);
+        let provider = Arc::new(Provider::new(folder.path().join(".env")));
+        let config = Config::default();
+        let caller = Caller::new(snapshot, sandbox.clone(), gate, provider, config, &home, folder.path());
+        Ok(Self { caller: Arc::new(caller), sandbox, _home: folder })
+    }
+
+    /// The engine that the pipeline runs on.
+    pub(crate) fn engine(&self) -> &wasmtime::Engine {
+        self.sandbox.engine()
+    }
+
+    /// One call through the whole pipeline.
+    pub(crate) async fn call(&self, args: &str) -> Called {
+        let request = Request {
+            tool: "echo.message.send".into(),
+            args: args.into(),
+            context: CallContext { request_id: Some("bench".into()), ..CallContext::default() },
+            timeout: None,
+            depth: 0,
+        };
+        self.caller.call(request, CancellationToken::new()).await
+    }
+}
