@@ -117,6 +117,7 @@ impl Error {
 
     /// The service's own code for the error, for example `422` or `card_declined`.
     #[must_use]
+    #[allow(clippy::needless_pass_by_value, reason = "a status and a literal are passed as they are")]
     pub fn upstream_code(mut self, code: impl ToString) -> Self {
         self.upstream_code = Some(code.to_string());
         self

@@ -56,7 +56,9 @@ fn with<T>(f: impl FnOnce(&mut State) -> T) -> T {
 
 /// Ends a stand-in when it is dropped.
 #[must_use = "the stand-in ends when this is dropped"]
-pub struct Guard(Option<Box<dyn FnOnce(&mut State)>>);
+pub struct Guard(Option<End>);
+
+type End = Box<dyn FnOnce(&mut State)>;
 
 impl Guard {
     fn new(end: impl FnOnce(&mut State) + 'static) -> Self {

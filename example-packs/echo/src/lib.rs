@@ -39,3 +39,35 @@ pub fn send(
 }
 
 rig_sdk::export!(send);
+
+#[cfg(test)]
+mod tests {
+    use rig_sdk::{ErrorKind, Tool, mock};
+
+    use super::*;
+
+    fn call(args: &str) -> Result<String> {
+        send::call(args, &mock::context())
+    }
+
+    #[test]
+    fn what_was_sent_comes_back() {
+        assert_eq!(send("hi".into(), None).unwrap().message, "hi");
+        let cases = [
+            (r#"{"message": "hi"}"#, r#"{"message":"hi"}"#),
+            (r#"{"message": "hi", "data": null}"#, r#"{"message":"hi"}"#),
+            (r#"{"data": {"b": 1.50, "a": []}, "message": ""}"#, r#"{"message":"","data":{"b": 1.50, "a": []}}"#),
+            (r#"{"message": "\u00e9\n\"", "data": {}}"#, r#"{"message":"é\n\"","data":{}}"#),
+        ];
+        for (args, output) in cases {
+            assert_eq!(call(args).unwrap(), output);
+        }
+    }
+
+    #[test]
+    fn only_an_object_is_data() {
+        let error = call(r#"{"message": "hi", "data": [1]}"#).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ValidationError);
+        assert!(error.message().starts_with("the arguments do not fit: expected a JSON object"), "{error}");
+    }
+}

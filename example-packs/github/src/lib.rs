@@ -46,7 +46,7 @@ pub fn create_issue(
     labels: Option<Vec<String>>,
 ) -> Result<Issue> {
     #[derive(Serialize)]
-    struct Body {
+    struct NewIssue {
         title: String,
         #[serde(skip_serializing_if = "Option::is_none")]
         body: Option<String>,
@@ -54,7 +54,7 @@ pub fn create_issue(
         labels: Option<Vec<String>>,
     }
     let repo = Repo::parse(&repo)?;
-    api::send(api::post(&repo, &["issues"]).json(&Body { title, body, labels }))?.json()
+    api::send(api::post(&repo, &["issues"]).json(&NewIssue { title, body, labels }))?.json()
 }
 
 /// Adds a comment to an issue or a pull request. It notifies the people who follow it.
@@ -81,12 +81,12 @@ pub fn comment_issue(
     body: String,
 ) -> Result<Comment> {
     #[derive(Serialize)]
-    struct Body {
+    struct NewComment {
         body: String,
     }
     let repo = Repo::parse(&repo)?;
     let number = issue_number.to_string();
-    api::send(api::post(&repo, &["issues", &number, "comments"]).json(&Body { body }))?.json()
+    api::send(api::post(&repo, &["issues", &number, "comments"]).json(&NewComment { body }))?.json()
 }
 
 /// Opens a pull request from a branch that is already pushed.
@@ -119,7 +119,7 @@ pub fn create_pull(
     body: Option<String>,
 ) -> Result<PullRequest> {
     #[derive(Serialize)]
-    struct Body {
+    struct NewPull {
         title: String,
         head: String,
         base: String,
@@ -127,7 +127,7 @@ pub fn create_pull(
         body: Option<String>,
     }
     let repo = Repo::parse(&repo)?;
-    api::send(api::post(&repo, &["pulls"]).json(&Body { title, head, base, body }))?.json()
+    api::send(api::post(&repo, &["pulls"]).json(&NewPull { title, head, base, body }))?.json()
 }
 
 /// Lists the pull requests of a repository, newest first.

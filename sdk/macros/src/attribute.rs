@@ -5,7 +5,6 @@ use serde_json::{Map, Value};
 use syn::{
     Error, Ident, LitStr, Result, Token, bracketed, parenthesized,
     parse::{Parse, ParseStream},
-    punctuated::Punctuated,
 };
 
 const RISKS: [(&str, &str); 5] =
@@ -101,7 +100,7 @@ fn texts(input: ParseStream<'_>) -> Result<Vec<LitStr>> {
     input.parse::<Token![=]>()?;
     let content;
     bracketed!(content in input);
-    Ok(Punctuated::<LitStr, Token![,]>::parse_terminated_with(&content, |item| item.parse())?.into_iter().collect())
+    Ok(content.parse_terminated(<LitStr as Parse>::parse, Token![,])?.into_iter().collect())
 }
 
 fn tool_name(name: LitStr) -> Result<LitStr> {

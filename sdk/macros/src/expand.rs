@@ -18,8 +18,8 @@ const NOT_OBJECTS: [&str; 22] = [
     "isize", "f32", "f64", "Vec", "VecDeque", "BTreeSet", "Option",
 ];
 
-pub(crate) fn tool(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> {
-    let mut function: ItemFn = parse2(item.clone()).map_err(|_| not_free(&item))?;
+pub(crate) fn tool(attribute: TokenStream, item: &TokenStream) -> Result<TokenStream> {
+    let mut function: ItemFn = parse2(item.clone()).map_err(|_| not_free(item))?;
     let attribute: Attribute = parse2(attribute)?;
     check_signature(&function.sig)?;
     let description = doc::text(&function.attrs);
@@ -38,7 +38,7 @@ pub(crate) fn tool(attribute: TokenStream, item: TokenStream) -> Result<TokenStr
     let args = args(&params);
     let fields: Vec<_> = params.iter().map(|param| &param.ident).collect();
     let context = with_context.then(|| quote!(__ctx,));
-    let call = quote_spanned!(output.span()=> rig::write_output::<#output>(&output));
+    let call = quote_spanned!(output.span()=> __rig::write_output::<#output>(&output));
     Ok(quote! {
         #[allow(
             clippy::needless_pass_by_value,
@@ -56,33 +56,33 @@ pub(crate) fn tool(attribute: TokenStream, item: TokenStream) -> Result<TokenStr
         #[doc(hidden)]
         #[allow(clippy::pedantic, reason = "generated")]
         const _: () = {
-            use ::rig_sdk::__private as rig;
+            use ::rig_sdk::__private as __rig;
 
             #args
 
             #[automatically_derived]
             impl ::rig_sdk::Tool for #ident {
-                const META: rig::Meta = #meta;
+                const META: __rig::Meta = #meta;
 
                 fn input_schema() -> ::std::string::String {
-                    rig::input_schema::<__RigArgs>()
+                    __rig::input_schema::<__RigArgs>()
                 }
 
                 fn output_schema() -> ::std::string::String {
-                    rig::output_schema::<#output>()
+                    __rig::output_schema::<#output>()
                 }
 
                 fn call(
                     args: &::std::primitive::str,
                     __ctx: &::rig_sdk::Context,
                 ) -> ::rig_sdk::Result<::std::string::String> {
-                    let __RigArgs { #(#fields),* } = rig::parse_args(args)?;
+                    let __RigArgs { #(#fields),* } = __rig::parse_args(args)?;
                     let output = #ident(#context #(#fields),*)?;
                     #call
                 }
 
                 fn check_args(args: &::std::primitive::str) -> ::rig_sdk::Result<()> {
-                    rig::parse_args::<__RigArgs>(args).map(|_| ())
+                    __rig::parse_args::<__RigArgs>(args).map(|_| ())
                 }
             }
         };
@@ -91,13 +91,9 @@ pub(crate) fn tool(attribute: TokenStream, item: TokenStream) -> Result<TokenStr
 
 /// The function without what only `#[tool]` understands; anything else as it is.
 pub(crate) fn function_alone(item: TokenStream) -> TokenStream {
-    match parse2::<ItemFn>(item.clone()) {
-        Ok(mut function) => {
-            params::strip(&mut function.sig);
-            quote!(#[allow(dead_code)] #function)
-        }
-        Err(_) => item,
-    }
+    let Ok(mut function) = parse2::<ItemFn>(item.clone()) else { return item };
+    params::strip(&mut function.sig);
+    quote!(#[allow(dead_code)] #function)
 }
 
 fn not_free(item: &TokenStream) -> Error {
@@ -168,14 +164,13 @@ fn meta(attribute: &Attribute, description: &str) -> TokenStream {
     let title = attribute.title.as_ref().map_or_else(String::new, syn::LitStr::value);
     let policy_defaults = attribute.policy_defaults.as_ref().map_or_else(|| "{}".into(), syn::LitStr::value);
     let examples = attribute.examples.iter().map(|Example { description, args, output, .. }| {
-        let output = match output {
-            Some(output) => quote!(::std::option::Option::Some(#output)),
-            None => quote!(::std::option::Option::None),
-        };
-        quote!(rig::Example { description: #description, args: #args, output: #output })
+        let output = output
+            .as_ref()
+            .map_or_else(|| quote!(::std::option::Option::None), |output| quote!(::std::option::Option::Some(#output)));
+        quote!(__rig::Example { description: #description, args: #args, output: #output })
     });
     quote! {
-        rig::Meta {
+        __rig::Meta {
             name: #name,
             title: #title,
             description: #description,
@@ -209,7 +204,7 @@ fn args(params: &[Param]) -> TokenStream {
     });
     let fields: Vec<_> = fields.collect();
     quote! {
-        #[derive(rig::serde::Deserialize, rig::schemars::JsonSchema)]
+        #[derive(__rig::serde::Deserialize, __rig::schemars::JsonSchema)]
         #[serde(crate = "::rig_sdk::__private::serde", deny_unknown_fields)]
         #[schemars(crate = "::rig_sdk::__private::schemars")]
         struct __RigArgs {

@@ -11,7 +11,7 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn tool(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let item = proc_macro2::TokenStream::from(item);
-    match expand::tool(attribute.into(), item.clone()) {
+    match expand::tool(attribute.into(), &item) {
         Ok(tokens) => tokens.into(),
         // The function stays, without what only `#[tool]` understands, so that its callers do not fail as well.
         Err(error) => {

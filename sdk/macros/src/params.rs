@@ -53,7 +53,7 @@ impl Param {
 
     /// Whether a call without it fails, as far as can be seen.
     pub(crate) fn is_required(&self) -> bool {
-        self.default.is_none() && !last_segment(&self.ty).is_some_and(|ident| ident == "Option")
+        self.default.is_none() && last_segment(&self.ty).is_none_or(|ident| ident != "Option")
     }
 }
 
