@@ -141,7 +141,8 @@ impl Caller {
     fn reach<'a>(&self, pack: &'a Pack) -> Result<&'a PackReach, CallError> {
         let compiled = pack.reach.get_or_init(|| {
             let granted = &pack.verified.locked.granted;
-            reach::compile(pack.id().as_str(), granted, &self.config, &self.provider, &self.storage_root)
+            let is_slot = |name: &str| self.snapshot.is_slot(name);
+            reach::compile(pack.id().as_str(), granted, &self.config, &self.provider, &is_slot, &self.storage_root)
         });
         compiled.as_ref().map_err(|error| {
             let kind = match error {

@@ -1,7 +1,7 @@
 //! The tools that can be called: a snapshot of the enabled packs, built once and never changed.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, OnceLock},
 };
 
@@ -30,6 +30,7 @@ pub struct VerifiedPack {
 #[derive(Debug, Default)]
 pub struct Snapshot {
     tools: BTreeMap<String, Arc<Tool>>,
+    slots: BTreeSet<String>,
     /// Over every tool of every pack.
     pub interface_hash: String,
     /// The name of this set of packs.
@@ -95,6 +96,7 @@ impl Snapshot {
     pub fn new(packs: Vec<VerifiedPack>, name: Option<String>) -> Self {
         let interface_hash = rtp::interface_hash(packs.iter().flat_map(|pack| &pack.embedded.tools).map(|tool| &tool.def));
         let pack_set_version = name.unwrap_or_else(|| set_version(&packs));
+        let slots = packs.iter().flat_map(|pack| pack.embedded.manifest.secrets.keys().cloned()).collect();
         let mut tools = BTreeMap::new();
         for verified in packs {
             let described = verified.embedded.tools.clone();
@@ -106,13 +108,19 @@ impl Snapshot {
                 tools.insert(name, Arc::new(Tool { tool, pack, input: OnceLock::new(), output: OnceLock::new() }));
             }
         }
-        Self { tools, interface_hash: interface_hash.to_string(), pack_set_version }
+        Self { tools, slots, interface_hash: interface_hash.to_string(), pack_set_version }
     }
 
     /// The tool of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Arc<Tool>> {
         self.tools.get(name)
+    }
+
+    /// Whether a pack of the project has a secret of that name.
+    #[must_use]
+    pub fn is_slot(&self, name: &str) -> bool {
+        self.slots.contains(name)
     }
 
     /// All tools, sorted by name.
