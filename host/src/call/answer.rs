@@ -77,7 +77,9 @@ impl CallError {
 
     pub(super) fn stopped(stop: &Stop, seconds: u64) -> Self {
         match stop {
-            Stop::Timeout => Self::new(ErrorKind::Timeout, format!("the call did not finish within {seconds} s")).retryable(),
+            Stop::Timeout => {
+                Self::new(ErrorKind::Timeout, format!("the call did not finish within {seconds} s")).retryable()
+            }
             Stop::Cancelled => Self::new(ErrorKind::Transient, stop.to_string()).retryable(),
             Stop::Busy => Self::new(ErrorKind::RateLimited, stop.to_string()).retryable(),
             _ => Self::new(ErrorKind::InternalError, stop.to_string()),

@@ -94,14 +94,14 @@ impl Snapshot {
     /// From the enabled packs. `name` is the project's own name for the set, when it gives one.
     #[must_use]
     pub fn new(packs: Vec<VerifiedPack>, name: Option<String>) -> Self {
-        let interface_hash = rtp::interface_hash(packs.iter().flat_map(|pack| &pack.embedded.tools).map(|tool| &tool.def));
+        let interface_hash =
+            rtp::interface_hash(packs.iter().flat_map(|pack| &pack.embedded.tools).map(|tool| &tool.def));
         let pack_set_version = name.unwrap_or_else(|| set_version(&packs));
         let slots = packs.iter().flat_map(|pack| pack.embedded.manifest.secrets.keys().cloned()).collect();
         let mut tools = BTreeMap::new();
         for verified in packs {
             let described = verified.embedded.tools.clone();
-            let pack =
-                Arc::new(Pack { verified, program: tokio::sync::OnceCell::new(), reach: OnceLock::new() });
+            let pack = Arc::new(Pack { verified, program: tokio::sync::OnceCell::new(), reach: OnceLock::new() });
             for tool in described {
                 let name = tool.def.name.clone();
                 let pack = Arc::clone(&pack);
@@ -141,10 +141,8 @@ impl Snapshot {
 
 /// The same packs always give the same name: the first 16 hex digits over ids, versions and digests.
 fn set_version(packs: &[VerifiedPack]) -> String {
-    let mut lines: Vec<String> = packs
-        .iter()
-        .map(|pack| format!("{} {} {}\n", pack.locked.pack_id, pack.locked.version, pack.digest))
-        .collect();
+    let mut lines: Vec<String> =
+        packs.iter().map(|pack| format!("{} {} {}\n", pack.locked.pack_id, pack.locked.version, pack.digest)).collect();
     lines.sort_unstable();
     Sha256::of(lines.concat().as_bytes()).hex()[..16].to_owned()
 }
