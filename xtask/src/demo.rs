@@ -59,7 +59,7 @@ pub(crate) fn run(checkout: &Checkout) -> Result<(), Fail> {
     let toolchain = crate::toolchain(checkout)?;
     println!("building rig (the first time takes some minutes)");
     let rig = checkout.build_rig()?;
-    let index = packs::build_all(checkout, &rig, &toolchain)?;
+    let index = packs::build_examples(checkout, &rig, &toolchain)?;
     let built = started.elapsed();
 
     let stage = Stage::set(checkout, rig)?;

@@ -89,7 +89,7 @@ impl Shape {
 
     /// Whether a text is certainly one strict JSON object that the schema accepts.
     pub(super) fn fits(&self, text: &str) -> bool {
-        let mut scan = Scan { bytes: text.as_bytes(), at: 0 };
+        let mut scan = Scan { bytes: text.as_bytes(), at: 0, keys: Vec::with_capacity(MAX_KEYS) };
         scan.space();
         scan.peek() == Some(b'{') && scan.value(self, 0).is_some() && {
             scan.space();
@@ -123,19 +123,46 @@ fn fields(properties: &Map<String, Value>) -> Option<Vec<(String, Shape)>> {
     properties.iter().map(|(name, schema)| Some((name.clone(), Shape::of(schema)?))).collect()
 }
 
+/// Anything at all: what stands in fields that a schema leaves open.
+static ANYTHING: Shape = Shape::any();
+
+/// Bytes that stand for themselves in a string: all but control characters, the quote and the backslash.
+static PLAIN: [bool; 256] = {
+    let mut plain = [true; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        plain[byte] = false;
+        byte += 1;
+    }
+    plain[b'"' as usize] = false;
+    plain[b'\\' as usize] = false;
+    plain
+};
+
+/// A bit by a key's length and ends: equal keys have equal bits.
+#[inline]
+fn kind_of_key(key: &[u8]) -> u64 {
+    let end = |byte: Option<&u8>| u64::from(byte.copied().unwrap_or_default());
+    1 << ((key.len() as u64 ^ end(key.first()).wrapping_mul(7) ^ end(key.last()).wrapping_mul(31)) & 63)
+}
+
 struct Scan<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// The keys of the objects that are open, the innermost last.
+    keys: Vec<&'a [u8]>,
 }
 
 /// `None` means: not certain.
 type Certain<T> = Option<T>;
 
 impl<'a> Scan<'a> {
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
+    #[inline]
     fn space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
             self.at += 1;
@@ -148,16 +175,16 @@ impl<'a> Scan<'a> {
 
     fn value(&mut self, shape: &Shape, depth: usize) -> Certain<()> {
         let kind = match self.peek()? {
-            b'{' => return self.object(shape, depth),
-            b'[' => return self.array(shape, depth),
             b'"' => {
                 self.string()?;
                 STRING
             }
+            b'-' | b'0'..=b'9' => self.number()?,
+            b'{' => return self.object(shape, depth),
+            b'[' => return self.array(shape, depth),
             b't' => self.expect(b"true").map(|()| BOOLEAN)?,
             b'f' => self.expect(b"false").map(|()| BOOLEAN)?,
             b'n' => self.expect(b"null").map(|()| NULL)?,
-            b'-' | b'0'..=b'9' => self.number()?,
             _ => return None,
         };
         (shape.kinds & kind != 0).then_some(())
@@ -167,10 +194,10 @@ impl<'a> Scan<'a> {
         if shape.kinds & OBJECT == 0 || depth >= MAX_DEPTH {
             return None;
         }
-        let any = Shape::any();
+        let mut there: u64 = 0;
+        // One bit for each kind of key seen: only keys of a kind that was seen can be equal to one before.
         let mut seen: u64 = 0;
-        let mut keys: [&[u8]; MAX_KEYS] = [&[]; MAX_KEYS];
-        let mut count = 0;
+        let first = self.keys.len();
         self.at += 1;
         self.space();
         if self.peek()? == b'}' {
@@ -178,30 +205,38 @@ impl<'a> Scan<'a> {
             return (shape.required == 0).then_some(());
         }
         loop {
+            let (key, escaped) = self.string()?;
             // A key with an escape could be equal to another without looking so.
-            let key = self.string()?;
-            if count == MAX_KEYS || key.contains(&b'\\') || keys[..count].contains(&key) {
+            if escaped || self.keys.len() - first == MAX_KEYS {
                 return None;
             }
-            keys[count] = key;
-            count += 1;
+            let bit = kind_of_key(key);
+            if seen & bit != 0 && self.keys[first..].contains(&key) {
+                return None;
+            }
+            seen |= bit;
+            self.keys.push(key);
             self.space();
-            self.expect(b":")?;
+            if self.peek()? != b':' {
+                return None;
+            }
+            self.at += 1;
             self.space();
             match shape.fields.iter().position(|(name, _)| name.as_bytes() == key) {
                 Some(position) => {
-                    seen |= 1 << position;
+                    there |= 1 << position;
                     self.value(&shape.fields[position].1, depth + 1)?;
                 }
                 None if shape.closed => return None,
-                None => self.value(&any, depth + 1)?,
+                None => self.value(&ANYTHING, depth + 1)?,
             }
             self.space();
             match self.peek()? {
                 b',' => self.at += 1,
                 b'}' => {
                     self.at += 1;
-                    return (shape.required & !seen == 0).then_some(());
+                    self.keys.truncate(first);
+                    return (shape.required & !there == 0).then_some(());
                 }
                 _ => return None,
             }
@@ -213,8 +248,7 @@ impl<'a> Scan<'a> {
         if shape.kinds & ARRAY == 0 || depth >= MAX_DEPTH {
             return None;
         }
-        let any = Shape::any();
-        let items = shape.items.as_deref().unwrap_or(&any);
+        let items = shape.items.as_deref().unwrap_or(&ANYTHING);
         self.at += 1;
         self.space();
         if self.peek()? == b']' {
@@ -236,26 +270,31 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The bytes between the quotes, escapes as they stand.
-    fn string(&mut self) -> Certain<&'a [u8]> {
+    /// The bytes between the quotes as they stand, and whether there are escapes among them.
+    #[inline]
+    fn string(&mut self) -> Certain<(&'a [u8], bool)> {
         if self.peek()? != b'"' {
             return None;
         }
-        self.at += 1;
-        let start = self.at;
+        let start = self.at + 1;
+        let mut at = start;
+        let mut escaped = false;
         loop {
-            let plain = self.bytes[self.at..].iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))?;
-            self.at += plain + 1;
-            match self.bytes[self.at - 1] {
-                b'"' => return Some(&self.bytes[start..self.at - 1]),
-                b'\\' => {
-                    // `\u` may be half of a pair that does not exist: the slow way knows.
-                    if !matches!(self.peek()?, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') {
-                        return None;
-                    }
-                    self.at += 1;
+            let byte = *self.bytes.get(at)?;
+            if PLAIN[usize::from(byte)] {
+                at += 1;
+            } else if byte == b'"' {
+                self.at = at + 1;
+                return Some((&self.bytes[start..at], escaped));
+            } else if byte == b'\\' {
+                // `\u` may be half of a pair that does not exist: the slow way knows.
+                if !matches!(self.bytes.get(at + 1)?, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') {
+                    return None;
                 }
-                _ => return None,
+                escaped = true;
+                at += 2;
+            } else {
+                return None;
             }
         }
     }

@@ -40,14 +40,14 @@ pub fn run(session: &Session, args: Call) -> Result<u8, Failure> {
         depth: 0,
     };
     session.ui.detail(&format!("ready after {:.1} ms", started.elapsed().as_secs_f64() * 1e3));
-    let called = Session::block_on(cancellable(&Arc::new(caller), request))?;
-    details(session, &called);
-    let code = match &called.answer {
+    let ended = Session::block_on(cancellable(&Arc::new(caller), request))?;
+    details(session, &ended);
+    let code = match &ended.answer {
         answer if answer.ended.is_ok() => exit::DONE,
         answer if answer.waits_for_approval() => exit::APPROVAL_REQUIRED,
         _ => exit::TOOL_ERROR,
     };
-    render::json(&called.answer.into_result())?;
+    render::json(&ended.answer.into_result())?;
     Ok(code)
 }
 
