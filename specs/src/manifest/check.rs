@@ -143,10 +143,11 @@ mod tests {
         serde_json::from_value::<Manifest>(value).expect("a manifest").problems()
     }
 
+    type Case = (fn(&mut Value), &'static str);
+
     #[test]
     fn manifests_are_checked() {
         assert!(problems(|_| ()).is_empty(), "control: nothing is wrong with the manifest that is changed below");
-        type Case = (fn(&mut Value), &'static str);
         let cases: [Case; 12] = [
             (|m| m["network"][0]["host"] = json!("API.example.com"), "network host `API.example.com` is neither"),
             (|m| m["network"][0]["host"] = json!("*.com"), "network host `*.com` is neither"),

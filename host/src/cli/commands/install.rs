@@ -48,8 +48,9 @@ pub fn run(session: &Session, args: &Install) -> Result<u8, Failure> {
     for warning in &plan.warnings {
         session.ui.warn(warning);
     }
-    for request in plan.consent() {
-        show(request);
+    // What was agreed to beforehand need not be read out when only errors are wanted.
+    if !(session.yes && session.ui.quiet) {
+        plan.consent().iter().for_each(show);
     }
     if args.dry_run {
         summary(session, &plan);

@@ -159,48 +159,6 @@ fn fetch(url: &str) -> Result<Fetched> {
     Ok(Fetched { status: response.status(), body: response.text()?.to_owned() })
 }
 
-/// Fetches a URL and then searches all of the guest's memory.
-#[tool(name = "probe.memory.search", risk = "read", slots = ["PROBE_TOKEN"])]
-pub fn memory_search(
-    /// The URL.
-    url: String,
-    /// What to look for, written backwards, so that the argument itself is not found.
-    backwards: String,
-    /// Put it into memory first, to see that it would be found.
-    plant: bool,
-) -> Result<Number> {
-    let fetched = fetch(&url)?;
-    let planted: Option<String> = plant.then(|| backwards.chars().rev().collect());
-    let number = occurrences(backwards.as_bytes());
-    // Alive until the search is over.
-    drop((fetched, planted));
-    Ok(Number { number })
-}
-
-#[cfg(target_arch = "wasm32")]
-fn occurrences(backwards: &[u8]) -> u64 {
-    const PAGE: usize = 64 << 10;
-    let size = core::arch::wasm32::memory_size(0) * PAGE;
-    let length = backwards.len();
-    let mut found = 0;
-    // Address 0 cannot be read through a reference of Rust, so the search starts behind it.
-    for at in 1..size.saturating_sub(length) {
-        let matches = (0..length).all(|offset| {
-            // SAFETY: every address below the memory's size can be read.
-            #[allow(unsafe_code, reason = "the point of the tool is to read all of memory")]
-            let byte = unsafe { core::ptr::read_volatile(core::ptr::with_exposed_provenance::<u8>(at + offset)) };
-            byte == backwards[length - 1 - offset]
-        });
-        found += u64::from(matches);
-    }
-    found
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-fn occurrences(_: &[u8]) -> u64 {
-    0
-}
-
 /// Panics with a message.
 ///
 /// # Panics
@@ -256,7 +214,6 @@ rig_sdk::export!(
     tool_invoke,
     page_fetch,
     page_fetch_plain,
-    memory_search,
     crash_panic,
     crash_loop,
     crash_allocate
