@@ -115,6 +115,12 @@ impl Snapshot {
         self.tools.get(name)
     }
 
+    /// Whether a pack has tools here.
+    #[must_use]
+    pub fn offers(&self, pack: &PackId) -> bool {
+        self.tools.values().any(|tool| tool.pack.id() == pack)
+    }
+
     /// All tools, sorted by name.
     pub fn tools(&self) -> impl Iterator<Item = &Arc<Tool>> {
         self.tools.values()
