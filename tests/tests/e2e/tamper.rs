@@ -61,12 +61,13 @@ fn the_hash_in_an_index_or_in_its_cached_copy() {
     assert!(cached.contains(&good), "{cached}");
     fs::write(&cache, cached.replace(&good, &wrong)).unwrap();
     let before = project.state();
-    // Either the cached index is seen to be changed, or what it leads to is refused.
-    let output = project.rig(&["install", "echo", "--yes"]);
-    if output.code != Some(0) {
-        output.fails_with(1).explains(&[&good, &wrong]);
+    let hashes = [hex(cached.as_bytes()), hex(&fs::read(&cache).unwrap())];
+    for args in [&["install", "echo", "--yes"][..], &["install", "github", "--yes"], &["packs", "--available"]] {
+        project.rig(args).fails_with(1).explains(&["pack_index.json", &hashes[0], &hashes[1], "--refresh"]);
     }
     assert_eq!(project.state(), before);
+    // The next step that was named mends it.
+    project.install(&["github", "--refresh"]);
 }
 
 #[test]
@@ -175,15 +176,48 @@ fn compiled_code() {
             packs::replace(&path, &good);
             packs::tamper(&path, offset);
             let bad = hex(&fs::read(&path).unwrap());
-            let output = call(&project);
-            // It is not run: either rig compiles anew and says so, or it stops.
-            output.says(path.file_name().unwrap().to_str().unwrap());
-            if output.code == Some(0) {
-                assert_eq!(output.output(), json!({ "message": "hi" }));
-                assert_ne!(fs::read(&path).map(|bytes| hex(&bytes)).ok(), Some(bad), "the bad file is replaced");
-            }
+            let before = project.state();
+            // Every caller gets a result, also here: the sandbox was never entered.
+            let error = call(&project).error("internal_error");
+            let (message, hints) = (error["message"].as_str().unwrap(), error["remediation_hints"].to_string());
+            assert!(message.contains(path.to_str().unwrap()) && digests(message).len() == 2, "{error}");
+            assert!(hints.contains(&format!("rm '{}'", path.display())), "the next step: {error}");
+            // It is refused, not repaired in silence: somebody wrote there.
+            assert_eq!(hex(&fs::read(&path).unwrap()), bad);
+            project.rig(&["verify"]).fails_with(1).explains(&[path.to_str().unwrap(), "rm '"]);
+            let verified = project.rig(&["verify", "--json"]).fails_with(1).json();
+            assert_eq!(digests(verified["packs"][0]["problem"].as_str().unwrap()).len(), 2, "{verified}");
+            assert_eq!(project.state(), before);
         }
+        // The next step that was named mends it.
+        fs::remove_file(&path).unwrap();
+        assert_eq!(call(&project).output(), json!({ "message": "hi" }));
+        project.rig(&["verify"]).ok();
     }
+}
+
+/// The different hashes in a text.
+fn digests(text: &str) -> std::collections::BTreeSet<&str> {
+    text.split(|c: char| !c.is_ascii_hexdigit()).filter(|word| word.len() == 64 && !text.contains(&format!("{word}-"))).collect()
+}
+
+#[test]
+fn compiled_code_of_other_settings_is_ignored() {
+    let project = Project::with(&["echo"]);
+    let _ = call(&project).output();
+    let folder = project.home().join("cache").join("compiled");
+    let file = files(&folder).into_keys().next().unwrap();
+    let name = file.file_name().unwrap().to_str().unwrap();
+    // The name says what the code is for: the component and the settings of the engine. Another rig's file is none of this one's.
+    let (component, settings) = name.strip_suffix(".cwasm").unwrap().split_once('-').unwrap();
+    assert_eq!(component, hex(&packs::built("echo")));
+    let other = folder.join(format!("{component}-{}.cwasm", "0".repeat(settings.len())));
+    fs::rename(&file, &other).unwrap();
+    packs::tamper(&other, 100);
+    let left = fs::read(&other).unwrap();
+    assert_eq!(call(&project).output(), json!({ "message": "hi" }));
+    project.rig(&["verify"]).ok();
+    assert!(file.exists() && fs::read(&other).unwrap() == left, "compiled anew, and the other file left alone");
 }
 
 #[test]
@@ -193,17 +227,16 @@ fn compiled_code_of_another_pack() {
     let folder = project.home().join("cache").join("compiled");
     let echo = files(&folder);
     project.install(&["github"]);
-    drop(project.call("github.pulls.list", json!({ "repo": "o/r" })));
+    // Too long for a header, so that it is compiled and sends nothing.
+    let args = json!({ "repo": "o/r" }).to_string();
+    drop(project.run(["call", "github.pulls.list", &args]).env("GITHUB_TOKEN", "a\nb").output());
     let all = files(&folder);
-    let github =
-        all.keys().filter(|path| !echo.contains_key(*path)).max_by_key(|path| fs::metadata(path).unwrap().len());
-    let target = echo.keys().max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
-    packs::replace(target, &fs::read(github.expect("github was compiled too")).unwrap());
-    let output = call(&project);
-    if output.code == Some(0) {
-        assert_eq!(output.output(), json!({ "message": "hi" }));
-    }
-    output.says(target.file_name().unwrap().to_str().unwrap());
+    let github = all.keys().find(|path| !echo.contains_key(*path)).expect("github was compiled too");
+    let target = echo.keys().next().unwrap();
+    // Sound in itself, and made by rig; but not for this component.
+    packs::replace(target, &fs::read(github).unwrap());
+    let error = call(&project).error("internal_error");
+    assert!(error["message"].as_str().unwrap().contains(target.to_str().unwrap()), "{error}");
 }
 
 #[test]
