@@ -98,7 +98,8 @@ fn check(
     let native = value(&rig::native(args)?)?;
     let bare = value(&runtime.block_on(bare.call(args))?)?;
     let result = runtime.block_on(pipeline.call(args)).result;
-    let output = result.output.map(serde_json::Value::Object).ok_or_else(|| format!("the call failed: {:?}", result.error))?;
+    let output =
+        result.output.map(serde_json::Value::Object).ok_or_else(|| format!("the call failed: {:?}", result.error))?;
     if native == bare && bare == output { Ok(()) } else { Err("the candidates do not agree".into()) }
 }
 

@@ -154,8 +154,10 @@ impl Caller {
             return Err(CallError::args(format!("the arguments are {} bytes long, the limit is {limit}", args.len()))
                 .with_hint("send less, or raise `limits.args` in rig.yaml"));
         }
-        let object = json::object(args).map_err(|why| CallError::args(format!("the arguments are not a JSON object: {why}")))?;
-        let schema = tool.input().map_err(|why| CallError::broken_pack(format!("its input schema cannot be used: {why}")))?;
+        let object =
+            json::object(args).map_err(|why| CallError::args(format!("the arguments are not a JSON object: {why}")))?;
+        let schema =
+            tool.input().map_err(|why| CallError::broken_pack(format!("its input schema cannot be used: {why}")))?;
         let value = Value::Object(object);
         if schema.accepts(&value) {
             return Ok(());

@@ -165,7 +165,7 @@ pub enum Inject {
 }
 
 /// One setting, `[config.NAME]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigDecl {
     /// What the setting is and where to find its value.

@@ -78,7 +78,8 @@ impl CallError {
     }
 
     pub(super) fn settings(error: &egress::Error) -> Self {
-        let call = Self::new(ErrorKind::InternalError, format!("the network settings of rig.yaml cannot be used: {error}"));
+        let call =
+            Self::new(ErrorKind::InternalError, format!("the network settings of rig.yaml cannot be used: {error}"));
         match error.hint() {
             Some(hint) => call.with_hint(hint),
             None => call,
@@ -95,7 +96,9 @@ impl CallError {
 
     pub(super) fn stopped(stop: &Stop, seconds: u64) -> Self {
         match stop {
-            Stop::Timeout => Self::new(ErrorKind::Timeout, format!("the call did not finish within {seconds} s")).retryable(),
+            Stop::Timeout => {
+                Self::new(ErrorKind::Timeout, format!("the call did not finish within {seconds} s")).retryable()
+            }
             Stop::Cancelled => Self::new(ErrorKind::Transient, stop.to_string()).retryable(),
             Stop::Busy => Self::new(ErrorKind::RateLimited, stop.to_string()).retryable(),
             _ => Self::new(ErrorKind::InternalError, stop.to_string()),

@@ -55,7 +55,19 @@ impl Caller {
         loop {
             record.attempts += 1;
             let ended = self
-                .attempt(&program, tool, request, id, reach, &egress, redactor, record, deadline, timeout, cancel.clone())
+                .attempt(
+                    &program,
+                    tool,
+                    request,
+                    id,
+                    reach,
+                    &egress,
+                    redactor,
+                    record,
+                    deadline,
+                    timeout,
+                    cancel.clone(),
+                )
                 .await;
             let answer = match ended {
                 Ok(output) => checked_output(tool, &output, redactor),
@@ -146,7 +158,8 @@ impl Caller {
     fn reach<'a>(&self, pack: &'a Pack) -> Result<&'a PackReach, CallError> {
         let compiled = pack.reach.get_or_init(|| {
             let granted = &pack.verified.locked.granted;
-            reach::compile(pack.id().as_str(), granted, &self.config, &self.provider, &self.storage_root)
+            let is_slot = |name: &str| self.snapshot.is_slot(name);
+            reach::compile(pack.id().as_str(), granted, &self.config, &self.provider, &is_slot, &self.storage_root)
         });
         compiled.as_ref().map_err(|error| {
             let kind = match error {
@@ -167,7 +180,8 @@ impl Caller {
         let mut secrets = CallSecrets::none();
         for slot in slots {
             let Some(declared) = granted.get(slot) else {
-                let message = format!("`{}` needs the secret `{slot}`, which was not granted to this pack", tool.tool.def.name);
+                let message =
+                    format!("`{}` needs the secret `{slot}`, which was not granted to this pack", tool.tool.def.name);
                 return Err(CallError::new(ErrorKind::PermissionError, message)
                     .with_hint(&format!("grant it: rig install {}", tool.pack.id())));
             };
@@ -179,7 +193,9 @@ impl Caller {
                 let what = declared.description.trim().trim_end_matches('.');
                 let what = if what.is_empty() { String::new() } else { format!(" ({what})") };
                 return Err(CallError::new(ErrorKind::AuthError, format!("the secret `{slot}`{what} is not set"))
-                    .with_hint(&format!("set it in the environment (export {slot}=…), or add a line {slot}=… to .env beside rig.yaml")));
+                    .with_hint(&format!(
+                        "set it in the environment (export {slot}=…), or add a line {slot}=… to .env beside rig.yaml"
+                    )));
             };
             record.auth.push(marker.to_string());
             secrets = secrets.with(slot, secret, marker);
@@ -206,8 +222,10 @@ impl Caller {
 
 fn checked_output(tool: &Tool, text: &str, redactor: Option<&Redactor>) -> Result<Map<String, Value>, CallError> {
     let name = &tool.tool.def.name;
-    let object = json::object(text).map_err(|why| CallError::broken_pack(format!("`{name}` did not answer with JSON: {why}")))?;
-    let schema = tool.output().map_err(|why| CallError::broken_pack(format!("its output schema cannot be used: {why}")))?;
+    let object = json::object(text)
+        .map_err(|why| CallError::broken_pack(format!("`{name}` did not answer with JSON: {why}")))?;
+    let schema =
+        tool.output().map_err(|why| CallError::broken_pack(format!("its output schema cannot be used: {why}")))?;
     let mut value = Value::Object(object);
     if !schema.accepts(&value) {
         let problems = schema.explain(&value).join("; ");
@@ -277,7 +295,7 @@ fn pause(error: &CallError, attempt: u32) -> Duration {
         let mut byte = [0];
         // Without random numbers the pause is merely not spread.
         let _ = getrandom::fill(&mut byte);
-        full - full.mul_f64(f64::from(byte[0]) / 512.0)
+        full.mul_f64(1.0 - f64::from(byte[0]) / 512.0)
     })
 }
 

@@ -1,7 +1,7 @@
 //! The tools that can be called: a snapshot of the enabled packs, built once and never changed.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, OnceLock},
 };
 
@@ -30,6 +30,7 @@ pub struct VerifiedPack {
 #[derive(Debug, Default)]
 pub struct Snapshot {
     tools: BTreeMap<String, Arc<Tool>>,
+    slots: BTreeSet<String>,
     /// Over every tool of every pack.
     pub interface_hash: String,
     /// The name of this set of packs.
@@ -93,20 +94,21 @@ impl Snapshot {
     /// From the enabled packs. `name` is the project's own name for the set, when it gives one.
     #[must_use]
     pub fn new(packs: Vec<VerifiedPack>, name: Option<String>) -> Self {
-        let interface_hash = rtp::interface_hash(packs.iter().flat_map(|pack| &pack.embedded.tools).map(|tool| &tool.def));
+        let interface_hash =
+            rtp::interface_hash(packs.iter().flat_map(|pack| &pack.embedded.tools).map(|tool| &tool.def));
         let pack_set_version = name.unwrap_or_else(|| set_version(&packs));
+        let slots = packs.iter().flat_map(|pack| pack.embedded.manifest.secrets.keys().cloned()).collect();
         let mut tools = BTreeMap::new();
         for verified in packs {
             let described = verified.embedded.tools.clone();
-            let pack =
-                Arc::new(Pack { verified, program: tokio::sync::OnceCell::new(), reach: OnceLock::new() });
+            let pack = Arc::new(Pack { verified, program: tokio::sync::OnceCell::new(), reach: OnceLock::new() });
             for tool in described {
                 let name = tool.def.name.clone();
                 let pack = Arc::clone(&pack);
                 tools.insert(name, Arc::new(Tool { tool, pack, input: OnceLock::new(), output: OnceLock::new() }));
             }
         }
-        Self { tools, interface_hash: interface_hash.to_string(), pack_set_version }
+        Self { tools, slots, interface_hash: interface_hash.to_string(), pack_set_version }
     }
 
     /// The tool of that name.
@@ -119,6 +121,12 @@ impl Snapshot {
     #[must_use]
     pub fn offers(&self, pack: &PackId) -> bool {
         self.tools.values().any(|tool| tool.pack.id() == pack)
+    }
+
+    /// Whether a pack of the project has a secret of that name.
+    #[must_use]
+    pub fn is_slot(&self, name: &str) -> bool {
+        self.slots.contains(name)
     }
 
     /// All tools, sorted by name.
@@ -139,10 +147,8 @@ impl Snapshot {
 
 /// The same packs always give the same name: the first 16 hex digits over ids, versions and digests.
 fn set_version(packs: &[VerifiedPack]) -> String {
-    let mut lines: Vec<String> = packs
-        .iter()
-        .map(|pack| format!("{} {} {}\n", pack.locked.pack_id, pack.locked.version, pack.digest))
-        .collect();
+    let mut lines: Vec<String> =
+        packs.iter().map(|pack| format!("{} {} {}\n", pack.locked.pack_id, pack.locked.version, pack.digest)).collect();
     lines.sort_unstable();
     Sha256::of(lines.concat().as_bytes()).hex()[..16].to_owned()
 }

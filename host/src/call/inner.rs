@@ -30,7 +30,10 @@ impl Invoke for InnerCalls {
         Box::pin(async move {
             if !self.granted.tools.contains(&tool) {
                 let tool = tool.escape_debug().take(128).collect::<String>();
-                return Err(refused(ErrorKind::PermissionError, format!("the pack `{}` may not call `{tool}`", self.pack)));
+                return Err(refused(
+                    ErrorKind::PermissionError,
+                    format!("the pack `{}` may not call `{tool}`", self.pack),
+                ));
             }
             if self.depth >= MAX_DEPTH {
                 return Err(refused(ErrorKind::PolicyBlocked, format!("calls nest deeper than {MAX_DEPTH}")));

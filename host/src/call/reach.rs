@@ -89,17 +89,24 @@ impl ReachError {
 }
 
 /// The values of the declared settings: from rig.yaml, else the environment, else `.env`, else the default.
-pub(super) fn settings(
+///
+/// A setting enters the guest and a secret never does. So a name that is the slot of any pack's secret (`is_slot`) is not looked up
+/// where secrets are: a pack cannot get another's secret by calling it a setting.
+fn settings(
     pack: &str,
     declared: &BTreeMap<String, ConfigDecl>,
     configured: Option<&BTreeMap<String, String>>,
     provider: &Provider,
+    is_slot: &dyn Fn(&str) -> bool,
 ) -> Result<BTreeMap<String, String>, ReachError> {
     let mut values = BTreeMap::new();
     for (name, decl) in declared {
         let set = match configured.and_then(|values| values.get(name)) {
             Some(value) => Some(value.clone()),
-            None => provider.setting(name).map_err(|error| ReachError::Setting { why: error.to_string(), hint: error.hint() })?,
+            None if is_slot(name) => None,
+            None => provider
+                .setting(name)
+                .map_err(|error| ReachError::Setting { why: error.to_string(), hint: error.hint() })?,
         };
         let value = set.or_else(|| decl.default.clone());
         match value {
@@ -122,11 +129,12 @@ pub(super) fn compile(
     granted: &Capabilities,
     config: &Config,
     provider: &Provider,
+    is_slot: &dyn Fn(&str) -> bool,
     storage_root: &Path,
 ) -> Result<PackReach, ReachError> {
     let id = pack.parse().ok();
     let configured = id.as_ref().and_then(|id| config.config.get(id));
-    let values = settings(pack, &granted.config, configured, provider)?;
+    let values = settings(pack, &granted.config, configured, provider, is_slot)?;
     let network = Reach::compile(granted, &values)
         .map_err(|error| ReachError::Network { pack: pack.to_owned(), why: error.to_string() })?;
     let storage = match &granted.storage {
@@ -165,6 +173,23 @@ pub(super) fn storage_root(home: &Path, project: &Path) -> PathBuf {
 mod tests {
     use super::*;
     use rig_specs::ByteSize;
+
+    #[test]
+    fn a_setting_is_never_another_packs_secret() {
+        let environment = BTreeMap::from([("TOKEN".to_owned(), "canary".to_owned())]);
+        let provider = Provider::with_environment(environment, PathBuf::from("/nonexistent/.env"));
+        let declared = BTreeMap::from([("TOKEN".to_owned(), ConfigDecl { required: true, ..ConfigDecl::default() })]);
+        let read = |is_slot: bool, configured: Option<&BTreeMap<String, String>>| {
+            settings("p", &declared, configured, &provider, &|_| is_slot)
+        };
+        let error = read(true, None).unwrap_err();
+        assert_eq!(error.to_string(), "the setting `TOKEN` of the pack `p` has no value");
+        // Control: without the rule the secret would be handed to the guest.
+        assert_eq!(read(false, None).unwrap()["TOKEN"], "canary");
+        // What the project's owner writes into rig.yaml is their decision.
+        let configured = BTreeMap::from([("TOKEN".to_owned(), "public".to_owned())]);
+        assert_eq!(read(true, Some(&configured)).unwrap()["TOKEN"], "public");
+    }
 
     #[test]
     fn grants_replace_defaults() {

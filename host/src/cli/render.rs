@@ -29,6 +29,7 @@ impl Ui {
     }
 
     /// Something that the user should know; shown even with `--quiet`.
+    #[allow(clippy::unused_self, reason = "the same shape as its neighbours")]
     pub fn warn(self, text: &str) {
         anstream::eprintln!("{} {}", "warning:".yellow().bold(), visible(text));
     }
@@ -83,8 +84,7 @@ pub fn out(text: &str) {
 
 /// Prints rows under a heading, in columns as wide as they need to be.
 pub fn table(headings: &[&str], rows: &[Vec<String>]) {
-    let rows: Vec<Vec<String>> =
-        rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain([headings[column].len()]).max().unwrap_or_default()

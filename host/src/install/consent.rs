@@ -356,7 +356,8 @@ pub fn plain(text: &str) -> String {
 /// Whether a character steers a terminal or deceives a reader instead of being seen.
 #[must_use]
 pub fn is_hidden(c: char) -> bool {
-    c.is_control() || matches!(c,
+    c.is_control()
+        || matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }

@@ -222,7 +222,9 @@ impl InstallError {
                 Some(format!("there is {}; `--refresh` reads the index again", versions.join(", ")))
             }
             Self::Yanked { newest: Some(newest), pack, .. } => Some(format!("install `{pack}@{newest}` instead")),
-            Self::Yanked { newest: None, pack, .. } => Some(format!("`rig info {pack}` lists the versions that the index has")),
+            Self::Yanked { newest: None, pack, .. } => {
+                Some(format!("`rig info {pack}` lists the versions that the index has"))
+            }
             Self::File { .. } => Some("give the path of a component that you can read".into()),
             Self::NamedTwice { pack } => Some(format!("name `{pack}` once")),
             Self::OtherRuntime { .. } => Some("`rig packs --available` shows the runtime of each pack".into()),

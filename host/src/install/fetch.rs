@@ -234,7 +234,9 @@ mod tests {
             ("https://a/x", format!("https://a/x is not what it should be: it should have {wanted}, but has {evil}")),
             (
                 "https://a/long",
-                format!("https://a/long is not what it should be: it should have {wanted} and 5 bytes, but has 10 bytes"),
+                format!(
+                    "https://a/long is not what it should be: it should have {wanted} and 5 bytes, but has 10 bytes"
+                ),
             ),
             ("https://a/cut", "cannot fetch https://a/cut: connection reset".into()),
             ("https://a/none", "cannot fetch https://a/none: connection refused".into()),

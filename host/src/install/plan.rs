@@ -14,7 +14,7 @@ use super::{
     ConsentRequest, InstallError, Installer, LoadedIndex, Options, Progress, consent,
     inspect::{self, Inspected},
     source::{Request, Wanted},
-    store::Staged,
+    store::{self, Staged},
 };
 use crate::project::Project;
 
@@ -93,6 +93,23 @@ impl Plan {
     #[must_use]
     pub fn consent(&self) -> &[ConsentRequest] {
         &self.consent
+    }
+
+    /// The components that are new to the project, with their digests, for those who compile them before the plan is committed.
+    ///
+    /// # Errors
+    /// When a component cannot be read, or was changed since it was fetched.
+    pub fn components(&self) -> Result<Vec<(Sha256, Vec<u8>)>, store::StoreError> {
+        let new = self.packs.iter().filter(|pack| pack.action != Action::Keep);
+        let read = |pack: &Planned| {
+            let digest = pack.inspected.sha256;
+            let bytes = match &pack.staged {
+                Some(staged) => staged.read()?,
+                None => store::read(&self.home, &digest)?,
+            };
+            Ok((digest, bytes))
+        };
+        new.map(read).collect()
     }
 }
 

@@ -87,6 +87,17 @@ impl Staged {
     pub fn sha256(&self) -> Sha256 {
         self.sha256
     }
+
+    /// Its bytes, hashed again: the file may have been changed since it was fetched.
+    pub(super) fn read(&self) -> Result<Vec<u8>, StoreError> {
+        let path = self.file.path();
+        let bytes = fs::read(path).map_err(|error| StoreError::io("read", path, error))?;
+        let found = Sha256::of(&bytes);
+        if found == self.sha256 {
+            return Ok(bytes);
+        }
+        Err(StoreError::Corrupt { path: path.to_path_buf(), expected: self.sha256, found })
+    }
 }
 
 /// A new, empty file in staging; what a crash left there long ago is removed.

@@ -198,7 +198,9 @@ fn compiled_code() {
 
 /// The different hashes in a text.
 fn digests(text: &str) -> std::collections::BTreeSet<&str> {
-    text.split(|c: char| !c.is_ascii_hexdigit()).filter(|word| word.len() == 64 && !text.contains(&format!("{word}-"))).collect()
+    text.split(|c: char| !c.is_ascii_hexdigit())
+        .filter(|word| word.len() == 64 && !text.contains(&format!("{word}-")))
+        .collect()
 }
 
 #[test]

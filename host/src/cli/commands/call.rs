@@ -40,10 +40,10 @@ pub fn run(session: &Session, args: Call) -> Result<u8, Failure> {
         depth: 0,
     };
     session.ui.detail(&format!("ready after {:.1} ms", started.elapsed().as_secs_f64() * 1e3));
-    let called = Session::block_on(cancellable(&Arc::new(caller), request))?;
-    details(session, &called);
-    render::json(&called.result)?;
-    Ok(match &called.result {
+    let answer = Session::block_on(cancellable(&Arc::new(caller), request))?;
+    details(session, &answer);
+    render::json(&answer.result)?;
+    Ok(match &answer.result {
         result if result.ok => exit::DONE,
         result if waits_for_approval(result) => exit::APPROVAL_REQUIRED,
         _ => exit::TOOL_ERROR,
@@ -56,7 +56,7 @@ async fn cancellable(caller: &Arc<Caller>, request: Request) -> Called {
     let call = caller.call(request, cancel.clone());
     tokio::pin!(call);
     tokio::select! {
-        called = &mut call => called,
+        done = &mut call => done,
         _ = tokio::signal::ctrl_c() => {
             cancel.cancel();
             call.await

@@ -1,6 +1,9 @@
 //! `rig install`: plan, ask, commit; or restore what rig.lock says.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    time::Instant,
+};
 
 use rig_host::{
     install::{Action, ConsentRequest, Installer, Options, Plan, Progress, Request, Restored},
@@ -62,6 +65,7 @@ pub fn run(session: &Session, args: &Install) -> Result<u8, Failure> {
 }
 
 fn commit(session: &Session, project: &Project, plan: Plan) -> Result<u8, Failure> {
+    precompile(session, &plan)?;
     let newer: Vec<_> = plan.packs.iter().map(|pack| (pack.id().clone(), pack.newer.clone())).collect();
     let committed = plan.commit(project.root(), &mut |lock| session.waiting(lock))?;
     for done in &committed.packs {
@@ -79,6 +83,22 @@ fn commit(session: &Session, project: &Project, plan: Plan) -> Result<u8, Failur
         }
     }
     Ok(exit::DONE)
+}
+
+/// Before anything changes, so that a component that does not fit the sandbox is never installed, and the first call is as quick as
+/// any other.
+fn precompile(session: &Session, plan: &Plan) -> Result<(), Failure> {
+    let components = plan.components()?;
+    if components.is_empty() {
+        return Ok(());
+    }
+    let sandbox = session.sandbox()?;
+    for (digest, bytes) in components {
+        let started = Instant::now();
+        sandbox.load(&digest, &bytes).map_err(|error| Failure::from(error).context("nothing was installed"))?;
+        session.ui.detail(&format!("compiled {digest} in {:.0} ms", started.elapsed().as_secs_f64() * 1e3));
+    }
+    Ok(())
 }
 
 fn restore(
@@ -184,11 +204,14 @@ fn agree(session: &Session, plan: &Plan) -> Result<(), Failure> {
     if session.yes {
         return Ok(());
     }
-    let names: Vec<String> = plan.consent().iter().map(|request| format!("{} {}", request.pack, request.version)).collect();
+    let names: Vec<String> =
+        plan.consent().iter().map(|request| format!("{} {}", request.pack, request.version)).collect();
     let names = names.join(", ");
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Failure::new(format!("installing {names} needs consent to what is listed above, and there is no terminal to ask on"))
-            .with_hint("read the list, then run the command again with --yes"));
+        return Err(Failure::new(format!(
+            "installing {names} needs consent to what is listed above, and there is no terminal to ask on"
+        ))
+        .with_hint("read the list, then run the command again with --yes"));
     }
     eprint!("Install {names} with this reach? [y/N] ");
     let mut answer = String::new();
