@@ -15,3 +15,4 @@ mod index;
 mod install;
 mod install_sources;
 mod tamper;
+mod wasi;
