@@ -93,6 +93,13 @@ impl Guest {
         self
     }
 
+    /// Takes the tool's secrets away; the pack still asks for them.
+    #[must_use]
+    pub fn without_slots(mut self) -> Self {
+        self.slots.clear();
+        self
+    }
+
     /// The pack's id.
     #[must_use]
     pub fn id(&self) -> &str {

@@ -14,5 +14,6 @@ mod github_errors;
 mod index;
 mod install;
 mod install_sources;
+mod memory;
 mod tamper;
 mod wasi;
