@@ -58,7 +58,7 @@ impl Failure {
     }
 
     /// The same failure as one of the command line, not of the work.
-    pub fn as_usage(self) -> Self {
+    pub fn into_usage(self) -> Self {
         Self { code: exit::USAGE, ..self }
     }
 

@@ -43,7 +43,7 @@ pub fn run(session: &Session, args: &Install) -> Result<u8, Failure> {
     }
     let parse = |text: &String| Request::parse(text, args.version.as_deref(), &session.start);
     let requests = args.packs.iter().map(parse).collect::<Result<Vec<_>, _>>();
-    let requests = requests.map_err(|error| Failure::from(error).as_usage())?;
+    let requests = requests.map_err(|error| Failure::from(error).into_usage())?;
     let plan = Session::block_on(installer.plan(&project, &requests, &options, &progress))??;
     bars.clear();
     for warning in &plan.warnings {
