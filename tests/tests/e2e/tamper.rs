@@ -41,6 +41,40 @@ fn a_download() {
 }
 
 #[test]
+fn any_byte_of_a_served_index() {
+    let project = Project::new();
+    let server = IndexServer::start(&project.index_dir());
+    project.set_index(&server.url(packs::INDEX));
+    let honest = fs::read(project.index_dir().join(packs::INDEX)).unwrap();
+    let good = Sha256::of(&packs::built("echo"));
+    let before = project.state();
+    let mut refused = 0;
+    for round in 0..48 {
+        let mut bytes = honest.clone();
+        bytes[honest.len() * round / 48] ^= 1 << (round % 7);
+        server.set(packs::INDEX, Reply::new(200, bytes.clone()));
+        let output = project.rig(&["install", "echo", "--yes", "--refresh"]);
+        if output.code == Some(0) {
+            // A changed description does no harm; but what is installed are the right bytes, or nothing.
+            assert_eq!(project.locked("echo").integrity, Some(good), "{}", String::from_utf8_lossy(&bytes));
+            project.rig(&["uninstall", "echo"]).ok();
+        } else {
+            refused += 1;
+            output.fails_with(1).explains(&[]);
+        }
+        for name in ["rig.lock", "rig.yaml"] {
+            drop(fs::remove_file(project.dir().join(name)));
+        }
+        drop(fs::remove_dir_all(project.home().join("store")));
+        project.set_index(&server.url(packs::INDEX));
+        assert_eq!(project.state(), before);
+    }
+    assert!(refused >= 12, "only {refused} of 48 changes were noticed");
+    server.restore();
+    project.install(&["echo", "--refresh"]);
+}
+
+#[test]
 fn the_hash_in_an_index_or_in_its_cached_copy() {
     let project = Project::new();
     let server = IndexServer::start(&project.index_dir());
@@ -142,13 +176,61 @@ fn the_lock() {
             [&["call", "echo.message.send", r#"{"message":"hi"}"#][..], &["list"], &["install", "--yes"], &["packs"]]
         {
             let output = project.rig(args);
-            output.fails_with(1).explains(&["rig.lock", &recorded]);
+            output.fails_with(1).explains(&["rig.lock", &recorded, "version control"]);
+            assert_eq!(digests(&output.stderr).len(), 2, "both hashes: {output}");
         }
         project.rig(&["verify"]).fails_with(1);
         assert_eq!(project.read("rig.lock"), changed, "{what}: the lock is left as it was found");
     }
     project.write("rig.lock", text);
     let _ = call(&project).output();
+}
+
+#[test]
+fn any_byte_of_the_lock() {
+    let project = Project::with(&["echo", "github"]);
+    let text = project.read("rig.lock").into_bytes();
+    let config = project.read("rig.yaml");
+    for round in 0..64 {
+        let mut bytes = text.clone();
+        bytes[text.len() * round / 64] ^= 1 << (round % 8);
+        project.write("rig.lock", &bytes);
+        for args in [&["call", "echo.message.send", r#"{"message":"hi"}"#][..], &["install", "github", "--yes"]] {
+            project.rig(args).fails_with(1).explains(&["rig.lock"]);
+        }
+        assert_eq!(fs::read(project.dir().join("rig.lock")).unwrap(), bytes, "the lock is left as it was found");
+    }
+    assert_eq!(project.read("rig.yaml"), config);
+    project.write("rig.lock", text);
+    project.rig(&["verify"]).ok();
+}
+
+#[test]
+fn what_is_known_about_the_cached_index() {
+    let project = Project::new();
+    let server = IndexServer::start(&project.index_dir());
+    project.set_index(&server.url(packs::INDEX));
+    project.install(&["echo"]);
+    let meta = project.dir().join(".rig/cache/pack_index.meta.json");
+    let text = fs::read(&meta).unwrap();
+    for round in 0..24 {
+        let mut bytes = text.clone();
+        bytes[text.len() * round / 24] ^= 1 << (round % 7);
+        fs::write(&meta, &bytes).unwrap();
+        let before = project.state();
+        let output = project.rig(&["install", "echo", "--yes"]);
+        // Without sound facts about the copy there is no copy: the index is fetched again.
+        if output.code != Some(0) {
+            output.fails_with(1).explains(&["pack_index.meta.json", "--refresh"]);
+            assert_eq!(digests(&output.stderr).len(), 2, "both hashes: {output}");
+        }
+        assert_eq!(project.state(), before);
+        fs::write(&meta, &text).unwrap();
+    }
+    fs::write(&meta, String::from_utf8(text).unwrap().replace("index.json", "index.jsom")).unwrap();
+    project.rig(&["install", "echo", "--yes"]).fails_with(1);
+    project.install(&["echo", "--refresh"]);
+    project.install(&["echo"]);
 }
 
 #[test]
