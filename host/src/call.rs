@@ -148,13 +148,10 @@ impl Caller {
     }
 
     fn check_args(&self, tool: &Tool, args: &str) -> Result<(), CallError> {
-        let limit = self.config.limits.args.as_usize();
-        if args.len() > limit {
-            return Err(CallError::args(format!(
-                "the arguments are {} bytes long, the limit is {limit} bytes",
-                args.len()
-            ))
-            .with_hint("send less, or raise `limits.args` in rig.yaml"));
+        let limit = self.config.limits.args;
+        if args.len() > limit.as_usize() {
+            return Err(CallError::args(format!("the arguments are {} bytes long, the limit is {limit}", args.len()))
+                .with_hint("send less, or raise `limits.args` in rig.yaml"));
         }
         let name = &tool.tool.def.name;
         tool.input.check(args).map_err(|breach| match breach {

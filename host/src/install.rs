@@ -32,14 +32,14 @@ mod flow_tests;
 pub(crate) mod test_packs;
 
 pub use apply::{Committed, Done, uninstall};
-pub use consent::{ConsentRequest, plain};
+pub use consent::{ConsentRequest, is_hidden, plain};
 pub use error::{InstallError, LoadError};
 pub use fetch::Progress;
 pub use index::{LoadedIndex, Mode};
 pub use inspect::{InspectError, Inspected};
 pub use installed::{InstalledPack, PackReport, installed, load_pack, verify};
 pub use net::{Download, Downloader, NetError, NoAnswer};
-pub use plan::{Action, Plan, Planned};
+pub use plan::{Action, Plan, Planned, similar};
 pub use restore::{Restored, RestoredPack};
 pub use source::{Request, SourceError, Wanted};
 pub use store::StoreError;

@@ -90,7 +90,12 @@ impl ProjectError {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Some("check who owns the project's folder and what its permissions are".into())
             }
-            Self::Io { .. } => None,
+            Self::Io { source, path, .. } if source.kind() == io::ErrorKind::InvalidData => {
+                Some(format!("restore {} from version control", path.display()))
+            }
+            Self::Io { .. } => {
+                Some("check that the disk has space and that the project's folder can be written".into())
+            }
         }
     }
 }

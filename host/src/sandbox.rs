@@ -74,7 +74,8 @@ pub struct CallInput {
 /// What one call may reach beside its own memory.
 #[derive(Default)]
 pub struct CallReach {
-    /// The gate for requests; none for packs without a network grant.
+    /// The gate for requests. Calls of tools always have one, also those of packs without a network grant: it names what it denies,
+    /// and records it. None when a pack is asked to describe itself.
     pub egress: Option<Arc<CallEgress>>,
     /// The pack's settings.
     pub config: Arc<BTreeMap<String, String>>,

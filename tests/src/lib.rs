@@ -4,7 +4,7 @@
 //!   environment. [`snapshot!`] compares a whole run with text that stands in the test.
 //! - [`Upstream`]: stands in for the services that packs talk to, under their real names, over real TLS.
 //! - [`IndexServer`]: serves an index and its components over loopback HTTP, as badly as a test wants.
-//! - [`packs`]: components and indexes to install, good and bad.
+//! - [`packs`]: components and indexes to install, good and bad. [`guest`]: packs that do what a test writes down in text.
 //!
 //! What is not here: building. `cargo xtask test` builds the binary and the packs and says where they are.
 
@@ -27,6 +27,7 @@ mod run;
 mod tls;
 mod upstream;
 
+pub mod guest;
 pub mod packs;
 
 pub use artifacts::rig as rig_path;

@@ -75,6 +75,13 @@ impl Upstream {
         self.on(host, move |_| reply.clone())
     }
 
+    /// Ends the proxy; the authority's file stays. Its address refuses connections from now on.
+    pub fn stop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+        }
+    }
+
     /// Shows a bad certificate for a host.
     pub fn flaw(&self, host: &str, flaw: Flaw) -> &Self {
         lock(&self.shared.flaws).insert(host.to_owned(), flaw);

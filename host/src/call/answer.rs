@@ -1,12 +1,16 @@
 //! The answer of a call: every way in which it can end, in the form that callers get.
 
-use rig_specs::rtp::{ErrorKind, RiskClass, ToolError, ToolResult};
+use rig_specs::{
+    PackId,
+    rtp::{ErrorKind, RiskClass, ToolError, ToolResult},
+};
 
 use super::{
     catalog::{Pack, Snapshot},
     json,
 };
 use crate::{
+    egress,
     install::StoreError,
     sandbox::{self, LoadError, Stop},
 };
@@ -39,9 +43,15 @@ impl CallError {
     pub(super) fn unknown_tool(name: &str, snapshot: &Snapshot) -> Self {
         let shown: String = name.escape_debug().take(128).collect();
         let error = Self::new(ErrorKind::NotFound, format!("there is no tool `{shown}` in this project"));
-        match snapshot.nearest(name).as_slice() {
+        let error = match snapshot.nearest(name).as_slice() {
             [] => error.with_hint("see the tools that there are: rig list"),
             near => error.with_hint(&format!("did you mean {}?", near.join(", "))),
+        };
+        match PackId::of_tool(name).filter(|pack| !snapshot.offers(pack)) {
+            Some(pack) => error.with_hint(&format!(
+                "the pack `{pack}` is not installed or not enabled here: look at it with `rig info {pack}`, then `rig install {pack}`"
+            )),
+            None => error,
         }
     }
 
@@ -67,6 +77,15 @@ impl CallError {
 
     pub(super) fn load(error: &LoadError) -> Self {
         Self::new(ErrorKind::InternalError, error.to_string()).with_hint(&error.hint())
+    }
+
+    pub(super) fn settings(error: &egress::Error) -> Self {
+        let call =
+            Self::new(ErrorKind::InternalError, format!("the network settings of rig.yaml cannot be used: {error}"));
+        match error.hint() {
+            Some(hint) => call.with_hint(hint),
+            None => call,
+        }
     }
 
     pub(super) fn store(error: &StoreError) -> Self {

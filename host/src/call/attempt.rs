@@ -39,19 +39,35 @@ impl Caller {
         let pack = &tool.pack;
         let reach = self.reach(pack)?;
         let secrets = Arc::new(self.secrets(tool, record)?);
+        if !reach.network.is_empty() {
+            // A proxy or an authority that cannot be used is the project's fault, and not that of a service.
+            self.gate.prepare().map_err(|error| CallError::settings(&error))?;
+        }
         let program = self.program(pack).await?;
         let timeout = request.timeout.unwrap_or(self.policy.timeout).min(self.policy.timeout);
         let deadline = started + timeout;
         let repeatable = tool.tool.idempotent || tool.tool.def.risk_class == rig_specs::rtp::RiskClass::Read;
         let attempts = if repeatable { self.policy.retries + 1 } else { 1 };
-        let egress = (!reach.network.is_empty()).then(|| {
-            Arc::new(CallEgress::new(Arc::clone(&self.gate), Arc::clone(&reach.network), Arc::clone(&secrets)))
-        });
-        let redactor = egress.as_ref().map(|egress| egress.redactor());
+        let egress =
+            Arc::new(CallEgress::new(Arc::clone(&self.gate), Arc::clone(&reach.network), Arc::clone(&secrets)));
+        // Most calls have no secrets, and nothing to look for in what comes out.
+        let redactor = (!secrets.is_empty()).then(|| egress.redactor());
         loop {
             record.attempts += 1;
             let ended = self
-                .attempt(&program, tool, request, id, reach, egress.as_ref(), record, deadline, timeout, cancel.clone())
+                .attempt(
+                    &program,
+                    tool,
+                    request,
+                    id,
+                    reach,
+                    &egress,
+                    redactor,
+                    record,
+                    deadline,
+                    timeout,
+                    cancel.clone(),
+                )
                 .await;
             let answer = match ended {
                 Ok(output) => checked_output(tool, output, redactor.filter(|_| !secrets.is_empty())),
@@ -61,7 +77,7 @@ impl Caller {
                 Err(error) if error.retryable && record.attempts < attempts && !cancel.is_cancelled() => {
                     let pause = pause(&error, record.attempts);
                     if Instant::now() + pause >= deadline {
-                        record.egress = egress.map(|egress| egress.records()).unwrap_or_default();
+                        record.egress = egress.records();
                         return Err(error);
                     }
                     tokio::select! {
@@ -70,7 +86,7 @@ impl Caller {
                     }
                 }
                 answer => {
-                    record.egress = egress.map(|egress| egress.records()).unwrap_or_default();
+                    record.egress = egress.records();
                     return answer;
                 }
             }
@@ -85,7 +101,8 @@ impl Caller {
         request: &Request,
         id: &str,
         reach: &PackReach,
-        egress: Option<&Arc<CallEgress>>,
+        egress: &Arc<CallEgress>,
+        redactor: Option<&Redactor>,
         record: &mut Record,
         deadline: Instant,
         timeout: Duration,
@@ -120,14 +137,14 @@ impl Caller {
             cancel,
             limits: reach.limits,
             reach: CallReach {
-                egress: egress.cloned(),
+                egress: Some(Arc::clone(egress)),
                 config: Arc::clone(&reach.config),
                 storage: reach.storage.clone(),
                 invoke,
             },
         };
         let outcome = program.call(input).await;
-        keep_log(record, outcome.log, egress.map(|egress| egress.redactor()));
+        keep_log(record, outcome.log, redactor);
         match outcome.result {
             Ok(output) => Ok(output),
             Err(Failure::Tool(error)) => Err(CallError::tool(error)),

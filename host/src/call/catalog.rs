@@ -108,6 +108,12 @@ impl Snapshot {
         self.tools.get(name)
     }
 
+    /// Whether a pack has tools here.
+    #[must_use]
+    pub fn offers(&self, pack: &PackId) -> bool {
+        self.tools.values().any(|tool| tool.pack.id() == pack)
+    }
+
     /// Whether a pack of the project has a secret of that name.
     #[must_use]
     pub fn is_slot(&self, name: &str) -> bool {

@@ -4,6 +4,7 @@ use owo_colors::OwoColorize;
 use serde::Serialize;
 
 use super::report::{Failure, visible};
+use rig_host::install::{is_hidden, plain};
 
 /// What the user wants to see, from the global options.
 #[derive(Debug, Clone, Copy)]
@@ -44,11 +45,37 @@ impl Ui {
 /// Prints a value as JSON.
 pub fn json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failure::of(&error, ""))?;
-    out(&text);
+    out(&escaped(text));
     Ok(())
 }
 
-/// Prints a result. A reader that went away, such as `head`, is no error.
+/// JSON leaves some characters as they are that steer a terminal. They stand in strings only, where an escape means the same.
+fn escaped(text: String) -> String {
+    use std::fmt::Write as _;
+    let steers = |c: char| c != '\n' && is_hidden(c);
+    if !text.contains(steers) {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if steers(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string does not fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Prints one line of a result that may hold foreign texts: they can neither steer the terminal nor begin a line of their own.
+pub fn line(text: &str) {
+    out(plain(text).trim_end());
+}
+
+/// Prints a result that rig made. A reader that went away, such as `head`, is no error.
 pub fn out(text: &str) {
     use std::io::Write as _;
     let mut stdout = anstream::stdout().lock();
@@ -57,8 +84,7 @@ pub fn out(text: &str) {
 
 /// Prints rows under a heading, in columns as wide as they need to be.
 pub fn table(headings: &[&str], rows: &[Vec<String>]) {
-    let rows: Vec<Vec<String>> =
-        rows.iter().map(|row| row.iter().map(|cell| visible(cell).replace('\n', " ")).collect()).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain([headings[column].len()]).max().unwrap_or_default()
@@ -78,4 +104,17 @@ pub fn table(headings: &[&str], rows: &[Vec<String>]) {
 /// `1 tool`, `2 tools`.
 pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_keeps_its_meaning_and_steers_no_terminal() {
+        let value = serde_json::json!({ "a\u{9b}": "é \u{202e} \u{1b}[2J \n \u{e0041} 💥" });
+        let text = escaped(serde_json::to_string_pretty(&value).unwrap());
+        assert_eq!(text, "{\n  \"a\\u009b\": \"é \\u202e \\u001b[2J \\n \\udb40\\udc41 💥\"\n}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
 }

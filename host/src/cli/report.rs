@@ -57,6 +57,11 @@ impl Failure {
         Self { message: error.to_string(), causes, hint: (!hint.is_empty()).then_some(hint), code: exit::FAILED }
     }
 
+    /// The same failure as one of the command line, not of the work.
+    pub fn into_usage(self) -> Self {
+        Self { code: exit::USAGE, ..self }
+    }
+
     /// Says what was tried, with what went wrong as its cause.
     pub fn context(self, tried: &str) -> Self {
         let mut causes = vec![self.message];
@@ -88,13 +93,7 @@ impl Failure {
 
 /// A foreign text made safe for a terminal: line breaks stay, other control and direction characters become visible.
 pub fn visible(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        let hidden = (c.is_control() && c != '\n' && c != '\t')
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-        if hidden { out.extend(c.escape_unicode()) } else { out.push(c) }
-    }
-    out
+    text.split('\n').map(rig_host::install::plain).collect::<Vec<_>>().join("\n")
 }
 
 macro_rules! classified {

@@ -75,6 +75,14 @@ impl Gate {
         self.packs().and(self.downloads()).map(drop)
     }
 
+    /// Makes the client for packs now, so that settings which cannot be used are told apart from what a service does.
+    ///
+    /// # Errors
+    /// [`Error::ExtraCa`] when a file cannot be used.
+    pub fn prepare(&self) -> Result<(), Error> {
+        self.packs().map(drop)
+    }
+
     fn packs(&self) -> Result<&reqwest::Client, Error> {
         if let Some(client) = self.packs.get() {
             return Ok(client);

@@ -7,7 +7,7 @@ use rig_specs::{
     ByteSize, PackId,
     config::{Config, HostLimits},
     index::Publisher,
-    manifest::{Capabilities, EmbeddedPack, Inject},
+    manifest::{Capabilities, EmbeddedPack, Inject, Limits},
     rtp::RiskClass,
 };
 use semver::Version;
@@ -283,6 +283,26 @@ fn tools(pack: &EmbeddedPack) -> Vec<ToolSummary> {
     tools
 }
 
+/// What a grant holds that is not asked for, one line each.
+pub(super) fn beyond(granted: &Capabilities, asked: &Capabilities) -> Vec<String> {
+    let mut granted = granted.clone();
+    // A limit that was only lowered is another line, but nothing more.
+    let (limits, storage) = (granted.limits.clone(), granted.storage.clone());
+    if (Capabilities { limits, ..Capabilities::default() }).is_within(asked) {
+        granted.limits = Limits::default();
+    }
+    if (Capabilities { storage, ..Capabilities::default() }).is_within(asked) {
+        granted.storage = None;
+    }
+    let asked = lines(asked, None);
+    let mut beyond: Vec<String> = lines(&granted, None).into_iter().filter(|line| !asked.contains(line)).collect();
+    if beyond.is_empty() {
+        // Two entries may differ in ways that no line shows.
+        beyond.push("an entry that the component words differently".into());
+    }
+    beyond
+}
+
 /// Everything that is asked for, one line each, to be compared with another version.
 fn lines(asked: &Capabilities, tools: Option<&[ToolSummary]>) -> BTreeSet<String> {
     let mut lines = BTreeSet::new();
@@ -326,15 +346,18 @@ pub fn plain(text: &str) -> String {
     for c in text.chars() {
         match c {
             '\n' | '\r' | '\t' => out.push(' '),
-            _ if c.is_control() || is_deceptive(c) => out.extend(c.escape_unicode()),
+            _ if is_hidden(c) => out.extend(c.escape_unicode()),
             _ => out.push(c),
         }
     }
     out
 }
 
-const fn is_deceptive(c: char) -> bool {
-    matches!(c,
+/// Whether a character steers a terminal or deceives a reader instead of being seen.
+#[must_use]
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }

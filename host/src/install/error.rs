@@ -222,7 +222,11 @@ impl InstallError {
                 Some(format!("there is {}; `--refresh` reads the index again", versions.join(", ")))
             }
             Self::Yanked { newest: Some(newest), pack, .. } => Some(format!("install `{pack}@{newest}` instead")),
-            Self::File { .. } | Self::Yanked { newest: None, .. } | Self::NamedTwice { .. } => None,
+            Self::Yanked { newest: None, pack, .. } => {
+                Some(format!("`rig info {pack}` lists the versions that the index has"))
+            }
+            Self::File { .. } => Some("give the path of a component that you can read".into()),
+            Self::NamedTwice { pack } => Some(format!("name `{pack}` once")),
             Self::OtherRuntime { .. } => Some("`rig packs --available` shows the runtime of each pack".into()),
             Self::NeedsNewerRig { .. } => Some("update rig, or choose an older version of the pack".into()),
             Self::NotAsIndexed { .. } => Some("nothing was installed; tell whoever keeps the index".into()),
@@ -274,15 +278,13 @@ pub enum LoadError {
     },
     /// The lock grants more than the pack asks for.
     #[error(
-        "rig.lock grants `{pack}` what its manifest does not ask for: the lock has {locked}, the component asks for {asked}"
+        "rig.lock grants `{pack}` what its manifest does not ask for: {}", .beyond.join("; ")
     )]
     GrantTooWide {
         /// The pack.
         pack: PackId,
-        /// What the lock grants, as JSON.
-        locked: String,
-        /// What the component asks for, as JSON.
-        asked: String,
+        /// What the lock grants beyond what the component asks for, one line each.
+        beyond: Vec<String>,
     },
     /// The lock has no hash for it.
     #[error("rig.lock has no hash for `{pack}`, and a component is never used without one")]
@@ -308,7 +310,7 @@ impl LoadError {
             Self::Store { error, .. } => error.hint(),
             Self::Inspect { error, .. } => error.hint(),
             Self::Mismatch { pack, .. } | Self::GrantTooWide { pack, .. } | Self::NoHash { pack } => Some(format!(
-                "restore rig.lock from version control, or run `rig uninstall {pack}` and install it again"
+                "restore rig.lock from version control, or run `rig uninstall {pack}` and then `rig install {pack}`"
             )),
             Self::OtherRuntime { pack, .. } => Some(format!("`rig uninstall {pack}` takes it out of the project")),
         }

@@ -39,11 +39,13 @@ pub enum FetchError {
         /// The hash that they have.
         found: Sha256,
     },
-    /// There are more or fewer bytes than the index says.
-    #[error("{url} has not the size that the index says: expected {expected} bytes, found {found}")]
+    /// There are more or fewer bytes than there should be. They are not fetched to the end only to be hashed.
+    #[error("{url} is not what it should be: it should have {sha256} and {expected} bytes, but has {found} bytes")]
     Size {
         /// Where the bytes came from.
         url: Url,
+        /// The hash that they should have.
+        sha256: Sha256,
         /// How many there should be.
         expected: u64,
         /// How many there are, or how many had come when the rest was refused.
@@ -82,7 +84,8 @@ impl FetchError {
             }
             Self::Store(error) => error.hint(),
             Self::Write { .. } => Some("check that there is space on the disk".into()),
-            Self::TooLarge { .. } | Self::NoPlace => None,
+            Self::TooLarge { .. } => Some("check what the URL names, and tell the publisher of the pack".into()),
+            Self::NoPlace => Some("tell whoever keeps the index".into()),
         }
     }
 }
@@ -131,7 +134,10 @@ async fn fetch_one(
     progress: &(dyn Fn(u64, Option<u64>) + Sync),
 ) -> Result<Staged, FetchError> {
     let too_large = || FetchError::TooLarge { url: url.clone() };
-    let wrong_size = |found| FetchError::Size { url: url.clone(), expected: expected.size.unwrap_or_default(), found };
+    let wrong_size = |found| {
+        let (url, size) = (url.clone(), expected.size.unwrap_or_default());
+        FetchError::Size { url, sha256: expected.sha256, expected: size, found }
+    };
     if expected.size.is_some_and(|size| size > MAX_COMPONENT) {
         return Err(too_large());
     }
@@ -228,14 +234,16 @@ mod tests {
             ("https://a/x", format!("https://a/x is not what it should be: it should have {wanted}, but has {evil}")),
             (
                 "https://a/long",
-                "https://a/long has not the size that the index says: expected 5 bytes, found 10".into(),
+                format!(
+                    "https://a/long is not what it should be: it should have {wanted} and 5 bytes, but has 10 bytes"
+                ),
             ),
             ("https://a/cut", "cannot fetch https://a/cut: connection reset".into()),
             ("https://a/none", "cannot fetch https://a/none: connection refused".into()),
         ];
         for (url, message) in cases {
             let error = setup.fetch(&[url], of(b"bytes")).unwrap_err();
-            assert_eq!((error.to_string(), error.hint().is_some()), (message, !url.ends_with("cut")));
+            assert_eq!((error.to_string(), error.hint().is_some()), (message, true));
         }
         assert!(matches!(setup.fetch(&["https://a/short"], of(b"bytes")), Err(FetchError::Hash { .. })));
         assert!(setup.staging_is_empty());

@@ -282,7 +282,7 @@ fn lock_entries_that_lie_about_a_component_are_refused() {
         (
             "granted",
             json!({ "network": [{ "host": "evil.test" }] }),
-            "rig.lock grants `echo` what its manifest does not ask for: the lock has {\"network\":[{\"host\":\"evil.test\"",
+            "rig.lock grants `echo` what its manifest does not ask for: network: GET https://evil.test/*",
         ),
     ];
     for (key, value, message) in cases {

@@ -11,22 +11,25 @@ impl Downloader for Gate {
         async move {
             let answer = Self::download(self, url).await.map_err(|error| {
                 let hint = error.hint().map(str::to_owned);
-                // The gate's own message begins with the URL, as the caller's does.
-                let why = match error {
-                    Error::Download { cause, .. } => cause.to_string(),
-                    Error::Url { why, .. } => why,
-                    other => other.to_string(),
-                };
-                NoAnswer { why, hint }
+                NoAnswer { why: why(error), hint }
             })?;
             Ok(Download {
                 status: answer.status,
                 content_length: answer.length,
                 content_type: answer.content_type.clone(),
                 url: answer.url.clone(),
-                body: answer.into_stream().map_err(|error| error.to_string()).boxed(),
+                body: answer.into_stream().map_err(why).boxed(),
             })
         }
         .boxed()
+    }
+}
+
+/// The gate's own message begins with the URL, as the caller's does.
+fn why(error: Error) -> String {
+    match error {
+        Error::Download { cause, .. } => cause.to_string(),
+        Error::Url { why, .. } => why,
+        other => other.to_string(),
     }
 }

@@ -1,10 +1,7 @@
 //! Reads the pack index: from the network with a copy in `.rig/cache` that is good for a day, or from a file of this machine. What
 //! an index says is believed about where a pack is and which hash it has; what a pack asks for is read from the pack itself.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use futures_util::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
@@ -12,7 +9,7 @@ use rig_specs::{
     Sha256,
     index::{API_VERSION, Index},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
@@ -21,7 +18,11 @@ use super::{
     net::{self, Downloader, NetError},
     source::{self, SourceError},
 };
-use crate::project::{self, Project};
+use crate::project::Project;
+
+mod cache;
+
+use cache::{Cache, Copy};
 
 /// The largest index that is read. One entry takes about 1 KiB, so this is room for 30,000 packs.
 pub const MAX_INDEX: u64 = 32 << 20;
@@ -318,89 +319,6 @@ pub fn parse(bytes: &[u8], url: &Url) -> Result<Index, IndexError> {
 struct Head {
     #[serde(default)]
     api_version: Value,
-}
-
-/// The copy of an index in a project.
-struct Cache<'a> {
-    folder: PathBuf,
-    root: &'a Path,
-}
-
-struct Copy {
-    bytes: Vec<u8>,
-    base: Url,
-    fetched_at: Timestamp,
-}
-
-/// What is known about the copy.
-#[derive(Serialize, Deserialize)]
-struct Meta {
-    /// What was asked for.
-    url: String,
-    /// Where it came from in the end, after redirects.
-    base: String,
-    /// RFC 3339, UTC.
-    fetched_at: String,
-    sha256: Sha256,
-}
-
-impl Cache<'_> {
-    fn index(&self) -> PathBuf {
-        self.folder.join("pack_index.json")
-    }
-
-    fn meta(&self) -> PathBuf {
-        self.folder.join("pack_index.meta.json")
-    }
-
-    /// The copy of that index. Without its description, or with one that cannot be read, there is none.
-    fn read(&self, url: &Url) -> Result<Option<Copy>, IndexError> {
-        let _held = project::hold_shared(self.root);
-        let meta = fs::read(self.meta()).ok().and_then(|bytes| serde_json::from_slice::<Meta>(&bytes).ok());
-        let Some(meta) = meta.filter(|meta| meta.url == url.as_str()) else { return Ok(None) };
-        let Ok(fetched_at) = meta.fetched_at.parse() else { return Ok(None) };
-        // A copy is always of the network, and has no more rights than that.
-        let base = Url::parse(&meta.base).ok().filter(|base| base.scheme() == url.scheme());
-        let Some(base) = base else { return Ok(None) };
-        let path = self.index();
-        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() > MAX_INDEX) {
-            return Err(IndexError::TooLarge { url: url.clone() });
-        }
-        let Ok(bytes) = fs::read(&path) else { return Ok(None) };
-        let found = Sha256::of(&bytes);
-        if found != meta.sha256 {
-            return Err(IndexError::CopyChanged { path, expected: meta.sha256, found });
-        }
-        Ok(Some(Copy { bytes, base, fetched_at }))
-    }
-
-    /// Keeps a copy. A project that cannot be written works without.
-    fn write(&self, url: &Url, base: &Url, bytes: &[u8]) {
-        let write = || -> io::Result<()> {
-            let Some(_held) = project::hold_exclusive(self.root) else { return Ok(()) };
-            fs::create_dir_all(&self.folder)?;
-            let meta = Meta {
-                url: url.to_string(),
-                base: base.to_string(),
-                fetched_at: now().to_string(),
-                sha256: Sha256::of(bytes),
-            };
-            // The description last: a crash in between leaves a copy that nobody describes, not one that looks changed.
-            let _ = fs::remove_file(self.meta());
-            replace(&self.index(), bytes)?;
-            replace(&self.meta(), &serde_json::to_vec_pretty(&meta)?)
-        };
-        let _ = write();
-    }
-}
-
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let file = tempfile::NamedTempFile::new_in(folder)?;
-    fs::write(file.path(), bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }
 
 /// The time, in whole seconds.

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use rig_specs::{
     PackId, Sha256,
     lock::{LockedPack, Runtime},
-    manifest::{Capabilities, EmbeddedPack},
+    manifest::EmbeddedPack,
     rtp,
 };
 use semver::Version;
 use serde::Serialize;
 
-use super::{InspectError, LoadError, StoreError, inspect, store};
+use super::{InspectError, LoadError, StoreError, consent, inspect, store};
 use crate::{home::Home, project::Project};
 
 /// One line of `rig packs`.
@@ -97,9 +97,8 @@ pub(super) fn cross_check(locked: &LockedPack, pack: &EmbeddedPack, size: u64) -
     }
     let asked = pack.manifest.capabilities();
     if !locked.granted.is_within(&asked) {
-        let json = |capabilities: &Capabilities| serde_json::to_string(capabilities).unwrap_or_default();
-        let (locked_json, asked) = (json(&locked.granted), json(&asked));
-        return Err(LoadError::GrantTooWide { pack: locked.pack_id.clone(), locked: locked_json, asked });
+        let beyond = consent::beyond(&locked.granted, &asked);
+        return Err(LoadError::GrantTooWide { pack: locked.pack_id.clone(), beyond });
     }
     Ok(())
 }

@@ -84,8 +84,14 @@ impl NetError {
             Self::Status { status: 404 | 410, .. } => Some("check the URL; what it names may have moved".into()),
             Self::Status { status: 401 | 403, .. } => Some("check the URL; rig sends no credentials to indexes".into()),
             Self::Status { status: 500.., .. } => Some("try again later".into()),
-            Self::Failed { hint, .. } => hint.clone(),
-            Self::Status { .. } => None,
+            Self::Failed { hint: Some(hint), .. } => Some(hint.clone()),
+            Self::Failed { url, .. } if url.scheme() == "file" => {
+                Some("check the path, and that you can read it".into())
+            }
+            Self::Failed { .. } => {
+                Some("check the address, and run it again; if it stays so, tell whoever keeps the server".into())
+            }
+            Self::Status { .. } => Some("check the URL, and try again later".into()),
         }
     }
 }

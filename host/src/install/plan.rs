@@ -23,6 +23,7 @@ mod find;
 
 pub(super) use choose::artifacts;
 use choose::choose;
+pub use choose::similar;
 
 /// What committing a plan does with a pack.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -109,7 +109,8 @@ impl SourceError {
             )),
             Self::BadHash { url, .. } => Some(format!("write `{url}#sha256=<64 hex digits>`")),
             Self::Url { .. } => Some("use https, http on this machine, or file".into()),
-            Self::Version(_) | Self::TwoVersions(_) | Self::VersionOfFile(_) => None,
+            Self::Version(_) => Some("`rig info NAME` lists the versions that the index has".into()),
+            Self::TwoVersions(_) | Self::VersionOfFile(_) => Some("leave out `--version`".into()),
         }
     }
 }
@@ -137,7 +138,8 @@ impl Request {
         }
         let is_path = text.contains(['/', '\\']) || text.starts_with('.');
         if Path::new(text).extension().is_some_and(|extension| extension == "wasm") {
-            return only_for_names(Self::File(cwd.join(text)));
+            // Without the `.` of `./echo.wasm` in the middle of every message.
+            return only_for_names(Self::File(cwd.join(text).components().collect()));
         }
         if is_path {
             return Err(SourceError::NotWasm(shown(text)));
@@ -200,7 +202,14 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// A text as it is shown: without what steers a terminal, and without the user name and password of a URL.
 fn shown(text: &str) -> String {
+    let authority = text.find("://").map(|at| at + 3);
+    let user_info = authority.and_then(|start| {
+        let end = text[start..].find(['/', '\\', '?', '#']).map_or(text.len(), |length| start + length);
+        text[start..end].rfind('@').map(|length| (start, start + length))
+    });
+    let text = user_info.map_or_else(|| text.into(), |(start, end)| [&text[..start], "…", &text[end..]].concat());
     text.chars().take(300).flat_map(char::escape_debug).collect()
 }
 
@@ -225,7 +234,7 @@ mod tests {
         assert_eq!(parse("echo", Some("^1.2")), Ok(named(Some("^1.2"))));
         assert!(matches!(wanted("1.2.0"), Ok(Wanted::Exact(_))));
         assert!(matches!(wanted("1.2"), Ok(Wanted::Range(_))));
-        assert_eq!(parse("./a/echo.wasm", None), Ok(Request::File("/work/./a/echo.wasm".into())));
+        assert_eq!(parse("./a/echo.wasm", None), Ok(Request::File("/work/a/echo.wasm".into())));
         assert_eq!(parse("echo.wasm", None), Ok(Request::File("/work/echo.wasm".into())));
         assert_eq!(parse("/x/echo.wasm", None), Ok(Request::File("/x/echo.wasm".into())));
         for url in
@@ -266,9 +275,9 @@ mod tests {
                 "use https",
             ),
             (
-                "https://u:p@h/e.wasm#x",
+                "https://u:p@h/e@.wasm#x",
                 None,
-                "`https://u:p@h/e.wasm` is not a URL that rig can use: it holds a user name",
+                "`https://…@h/e@.wasm` is not a URL that rig can use: it holds a user name",
                 "use https",
             ),
             ("ftp://h/e.wasm", None, "`ftp://h/e.wasm` is not a URL that rig can use: the scheme `ftp`", "use https"),

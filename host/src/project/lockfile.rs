@@ -9,6 +9,12 @@ use rig_specs::{
 };
 use serde_json::Value;
 
+use super::nearest;
+
+/// The keys of a lock, apart from its digest.
+const KEYS: [&str; 7] =
+    ["version", "rig_version", "index_url", "index_generated_at", "created_at", "updated_at", "packs"];
+
 /// Why a `rig.lock` is not used. Nothing installed is changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LockError {
@@ -111,6 +117,10 @@ pub fn parse(text: &str, file: &Path) -> Result<Lock, LockError> {
         if found != recorded {
             return Err(LockError::Tampered { file: file.to_path_buf(), recorded, found });
         }
+    } else if let Some(key) = misspelt_digest(&value) {
+        let (line, message) =
+            (line_of(text, key), format!("`{}` is not a key of rig.lock: `digest` was meant", shown(key)));
+        return Err(LockError::Malformed { file: file.to_path_buf(), line, message });
     }
     for (key, pack) in &lock.packs {
         let wasm = pack.runtime == Runtime::Wasm;
@@ -124,6 +134,21 @@ pub fn parse(text: &str, file: &Path) -> Result<Lock, LockError> {
         return Err(LockError::Entry { file: file.to_path_buf(), key: key.clone(), why });
     }
     Ok(lock)
+}
+
+/// A lock without a digest is one of an older rig, or one that a person edited. With one changed byte in the key it would pass for
+/// such a lock.
+fn misspelt_digest(value: &Value) -> Option<&str> {
+    let keys = value.as_object()?.keys().map(String::as_str);
+    nearest("digest", keys.filter(|key| !KEYS.contains(key)))
+}
+
+fn line_of(text: &str, key: &str) -> usize {
+    text.lines().position(|line| line.contains(key)).map_or(1, |index| index + 1)
+}
+
+fn shown(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Taken over the JSON as it stands, not over the typed form: a newer rig of the same file version may have added keys that
@@ -159,7 +184,7 @@ fn check_version(value: &Value, file: &Path) -> Result<(), LockError> {
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    shown(text)
 }
 
 /// A lock without packs, as it stands before the first install.
@@ -245,6 +270,26 @@ mod tests {
         // The control: without the digest the same change passes here, and is left to the checks of each entry.
         let unsealed: String = sealed.lines().filter(|line| !line.contains("\"digest\"")).collect();
         assert!(read(&unsealed.replace("1.0.0", "1.0.1")).is_ok());
+    }
+
+    #[test]
+    fn no_changed_bit_passes() {
+        let sealed = read(&format!(r#"{{ "version": 1, "packs": {{ "a": {ENTRY} }} }}"#)).unwrap().to_text();
+        for position in 0..sealed.len() {
+            for bit in 0..8 {
+                let mut bytes = sealed.clone().into_bytes();
+                bytes[position] ^= 1 << bit;
+                // What is no text is refused where the file is read.
+                let Ok(text) = String::from_utf8(bytes) else { continue };
+                assert!(read(&text).is_err(), "bit {bit} of byte {position} was changed:\n{text}");
+            }
+        }
+        let misspelt = sealed.replace("\"digest\"", "\"dhgest\"");
+        let line = sealed.lines().position(|line| line.contains("digest")).unwrap() + 1;
+        assert_eq!(
+            message(&misspelt),
+            format!("rig.lock:{line}: `dhgest` is not a key of rig.lock: `digest` was meant")
+        );
     }
 
     #[test]

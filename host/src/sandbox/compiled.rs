@@ -35,7 +35,7 @@ pub enum LoadError {
     #[error("the component does not fit the sandbox: {0:#}")]
     Link(wasmtime::Error),
     /// A file of the cache was changed.
-    #[error("compiled code was changed after rig wrote it: {}\n  expected {expected}\n  found    {found}", .path.display())]
+    #[error("the compiled code {} was changed: it should have {expected}, but has {found}", .path.display())]
     Tampered {
         /// The file.
         path: PathBuf,

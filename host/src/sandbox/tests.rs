@@ -153,7 +153,7 @@ async fn outputs_are_capped() {
     let program = load(&sandbox, &component("", OK));
     let limits = CallLimits { output: 1, ..CallLimits::DEFAULT };
     let outcome = program.call(input(Duration::from_secs(1), &CancellationToken::new(), limits)).await;
-    assert_eq!(stop(outcome), "the output is 2 bytes long, the limit is 1 bytes");
+    assert_eq!(stop(outcome), "the output is 2 bytes long, the limit is 1 B");
 
     // A result that claims to be 1 GiB long lies outside the memory or beyond what one call may copy.
     let claims = "(i32.store offset=4 (i32.const 64) (i32.const 0)) (i32.store offset=8 (i32.const 64) (i32.const 1073741824)) i32.const 64";

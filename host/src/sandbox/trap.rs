@@ -1,5 +1,6 @@
 //! Why the sandbox stopped a call, in words for people and models.
 
+use rig_specs::ByteSize;
 use wasmtime::Trap;
 
 use super::instance::Interrupted;
@@ -25,7 +26,7 @@ pub enum Stop {
     #[error("the pack passes more data in one step than a call may copy")]
     CopyLimit,
     /// The output is larger than allowed. Sizes in bytes.
-    #[error("the output is {size} bytes long, the limit is {limit} bytes")]
+    #[error("the output is {size} bytes long, the limit is {}", ByteSize(*.limit as u64))]
     OutputTooLarge {
         /// The size of the output.
         size: usize,

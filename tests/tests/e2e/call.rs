@@ -66,7 +66,7 @@ fn arguments_from_a_file_and_from_stdin() {
     project.rig(&["call", SEND, "@absent.json"]).fails_with(1).explains(&["absent.json"]);
     project.rig(&["call", SEND, "@."]).fails_with(1).says("error: ");
     project.write("latin1.json", b"{\"message\": \"\xe9\"}");
-    let _ = project.rig(&["call", SEND, "@latin1.json"]).error("validation_error");
+    project.rig(&["call", SEND, "@latin1.json"]).fails_with(1).explains(&["latin1.json", "UTF-8"]);
     let _ = project.run(["call", SEND, "-"]).stdin("").output().error("validation_error");
 }
 

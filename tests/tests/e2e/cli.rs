@@ -274,8 +274,9 @@ fn unusual_arguments_are_answered_not_crashed_on() {
     for odd in ["x", "--", "-", "@", "\u{202e}", "💥", "%s%n", "../../..", &long] {
         for command in ["install", "uninstall", "info", "inspect", "call"] {
             let output = project.rig(&[command, odd]);
+            // Nothing comes after the dashes: `rig install --` is `rig install`, and restores a lock that is empty.
             assert!(
-                matches!(output.code, Some(1..=4)),
+                matches!(output.code, Some(1..=4)) || (command, odd, output.code) == ("install", "--", Some(0)),
                 "{command} {:.20}: {}",
                 odd,
                 output.stderr.get(..200).unwrap_or("")

@@ -11,8 +11,9 @@ fn bad_components() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     vec![
         ("unknown import", packs::importing(&echo, "evil:host/steal@1.0.0"), "evil:host/steal"),
         ("newer import", packs::importing(&echo, "rig:pack/teleport@0.1.0"), "rig:pack/teleport"),
-        ("sockets", packs::importing(&echo, "wasi:sockets/tcp@0.2.3"), "wasi:sockets/tcp"),
-        ("core module", packs::core_module(), "core module"),
+        ("a WASI of another version", packs::importing(&echo, "wasi:sockets/tcp@0.3.0"), "wasi:sockets/tcp@0.3.0"),
+        ("a WASI that is not there", packs::importing(&echo, "wasi:gpu/render@0.2.3"), "wasi:gpu/render"),
+        ("core module", packs::core_module(), "core WebAssembly module"),
         ("empty", Vec::new(), "empty"),
         ("text", b"(component)".to_vec(), "WebAssembly"),
         ("page", b"<!DOCTYPE html>".to_vec(), "WebAssembly"),

@@ -71,7 +71,7 @@ fn no_project_says_how_to_make_one() {
     for args in [&["list"][..], &["install", "echo", "--yes"], &["packs"], &["verify"]] {
         project.rig(args).fails_with(1).explains(&["rig.yaml", "rig init"]);
     }
-    project.rig(&["--project", "/nowhere/at/all", "list"]).fails_with(1).says("/nowhere/at/all");
+    project.rig(&["--project", "/nowhere/at/all", "list"]).fails_with(2).says("/nowhere/at/all");
 }
 
 #[test]

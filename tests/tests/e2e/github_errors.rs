@@ -1,6 +1,6 @@
 //! The GitHub pack when things go wrong: each failure is one of the twelve kinds, with the service's own code and what to do.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use rig_tests::{Flaw, Reply};
 use serde_json::{Value, json};
@@ -237,13 +237,30 @@ fn tls_that_does_not_hold_sends_nothing() {
 
 #[test]
 fn a_proxy_that_is_gone_is_named() {
-    let (project, upstream) = setup();
+    let (project, mut upstream) = setup();
     let proxy = upstream.proxy_url();
-    drop(upstream);
+    upstream.stop();
     let output = project.call(LIST, list_args());
     let _ = output.error("transient");
     output.mentions(proxy.trim_start_matches("http://"));
     output.lacks(TOKEN);
+}
+
+#[test]
+fn an_authority_that_cannot_be_read_is_the_project_s_fault() {
+    let (project, upstream) = setup();
+    upstream.reply(HOST, Reply::json(200, json!([])));
+    let ca = upstream.ca_path().to_owned();
+    for text in ["no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", ""] {
+        fs::write(&ca, text).unwrap();
+        let error = project.call(LIST, list_args()).error("internal_error");
+        assert!(error["message"].as_str().unwrap().contains(ca.to_str().unwrap()), "{error}");
+        assert!(error["remediation_hints"].to_string().contains("PEM"), "{error}");
+    }
+    fs::remove_file(&ca).unwrap();
+    let _ = project.call(LIST, list_args()).error("internal_error");
+    project.rig(&["doctor"]).fails_with(1).shows("extra_ca");
+    upstream.assert_untouched();
 }
 
 #[test]

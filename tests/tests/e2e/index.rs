@@ -111,7 +111,10 @@ fn packs_without_components_say_so() {
     let (project, server) = served();
     let echo = json!({ "display_name": "Echo", "description": "Echoes.", "python": { "package": "rig-pack-echo" } });
     server.set(packs::INDEX, Reply::json(200, index(&json!({ "echo": echo }))));
-    project.rig(&["install", "echo", "--yes"]).fails_with(1).explains(&["echo", "python"]);
+    project
+        .rig(&["install", "echo", "--yes"])
+        .fails_with(1)
+        .explains(&["echo", "packs for Python come with a later version"]);
     let none = json!({ "display_name": "Echo", "description": "Echoes.", "wasm": { "versions": {} } });
     server.set(packs::INDEX, Reply::json(200, index(&json!({ "echo": none }))));
     project.rig(&["install", "echo", "--yes", "--refresh"]).fails_with(1).says("echo");

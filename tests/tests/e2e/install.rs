@@ -95,10 +95,13 @@ fn what_cannot_be_resolved_says_what_could() {
 fn another_release_takes_the_place_of_the_old_one() {
     let project = several_releases();
     project.install(&["echo@1.0.0"]);
-    let old = project.locked("echo");
-    project.install(&["echo"]);
-    let new = project.locked("echo");
-    assert_eq!((old.version.to_string(), new.version.to_string()), ("1.0.0".into(), "1.1.0".into()));
+    // Named again without a version it stays what it is, and the newer one is told.
+    let before = project.state();
+    project.install(&["echo"]).says("rig install echo@1.1.0");
+    assert_eq!(project.state(), before);
+
+    project.install(&["echo@1.1.0"]).says("replaced echo 1.0.0 by 1.1.0");
+    assert_eq!(project.locked("echo").version.to_string(), "1.1.0");
     assert_eq!(project.config().pack_metadata[&"echo".parse().unwrap()].version, "1.1.0");
     assert_eq!(project.call("echo.message.send", json!({ "message": "x" })).json()["pack_version"], "1.1.0");
 }
@@ -124,14 +127,22 @@ fn without_names_the_lock_is_restored_exactly() {
     assert_eq!(project.state(), before, "the older release, though a newer one is offered");
 
     // A release that was replaced under its version is not what the lock says.
-    fs::remove_dir_all(project.home()).unwrap();
-    let other = packs::repacked(&packs::released(&packs::built("echo"), "1.0.0"), |pack| {
-        pack.manifest.pack.description = "Something else.".into();
+    let expected = stored.file_name().unwrap().to_str().unwrap();
+    let good = packs::released(&packs::built("echo"), "1.0.0");
+    let same_size = packs::repacked(&good, |pack| {
+        let text = &mut pack.manifest.pack.description;
+        *text = "x".repeat(text.len());
     });
-    project.offer_again(std::slice::from_ref(&other));
-    let (expected, found) = (stored.file_name().unwrap().to_str().unwrap(), Sha256::of(&other).hex());
-    project.rig(&["install", "--yes"]).fails_with(1).explains(&[expected, &found, "echo"]);
-    assert_eq!(project.read("rig.lock"), lock);
+    let shorter = packs::repacked(&good, |pack| pack.manifest.pack.description = "Something else.".into());
+    assert!(same_size.len() == good.len() && shorter.len() < good.len());
+    let size = format!("has {} bytes", shorter.len());
+    for (other, found) in [(&same_size, Sha256::of(&same_size).hex()), (&shorter, size)] {
+        fs::remove_dir_all(project.home()).unwrap();
+        project.offer_again(std::slice::from_ref(other));
+        project.rig(&["install", "--yes"]).fails_with(1).explains(&[expected, &found, "echo-1.0.0.wasm"]);
+        assert_eq!(project.read("rig.lock"), lock);
+        assert!(!stored.exists());
+    }
 }
 
 /// Offers other components without touching `rig.yaml`, and forgets the cached index.

@@ -14,4 +14,7 @@ mod github_errors;
 mod index;
 mod install;
 mod install_sources;
+mod memory;
+mod probe;
 mod tamper;
+mod wasi;

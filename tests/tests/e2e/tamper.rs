@@ -41,6 +41,40 @@ fn a_download() {
 }
 
 #[test]
+fn any_byte_of_a_served_index() {
+    let project = Project::new();
+    let server = IndexServer::start(&project.index_dir());
+    project.set_index(&server.url(packs::INDEX));
+    let honest = fs::read(project.index_dir().join(packs::INDEX)).unwrap();
+    let good = Sha256::of(&packs::built("echo"));
+    let before = project.state();
+    let mut refused = 0;
+    for round in 0..48 {
+        let mut bytes = honest.clone();
+        bytes[honest.len() * round / 48] ^= 1 << (round % 7);
+        server.set(packs::INDEX, Reply::new(200, bytes.clone()));
+        let output = project.rig(&["install", "echo", "--yes", "--refresh"]);
+        if output.code == Some(0) {
+            // A changed description does no harm; but what is installed are the right bytes, or nothing.
+            assert_eq!(project.locked("echo").integrity, Some(good), "{}", String::from_utf8_lossy(&bytes));
+            project.rig(&["uninstall", "echo"]).ok();
+        } else {
+            refused += 1;
+            output.fails_with(1).explains(&[]);
+        }
+        for name in ["rig.lock", "rig.yaml"] {
+            drop(fs::remove_file(project.dir().join(name)));
+        }
+        drop(fs::remove_dir_all(project.home().join("store")));
+        project.set_index(&server.url(packs::INDEX));
+        assert_eq!(project.state(), before);
+    }
+    assert!(refused >= 12, "only {refused} of 48 changes were noticed");
+    server.restore();
+    project.install(&["echo", "--refresh"]);
+}
+
+#[test]
 fn the_hash_in_an_index_or_in_its_cached_copy() {
     let project = Project::new();
     let server = IndexServer::start(&project.index_dir());
@@ -61,12 +95,13 @@ fn the_hash_in_an_index_or_in_its_cached_copy() {
     assert!(cached.contains(&good), "{cached}");
     fs::write(&cache, cached.replace(&good, &wrong)).unwrap();
     let before = project.state();
-    // Either the cached index is seen to be changed, or what it leads to is refused.
-    let output = project.rig(&["install", "echo", "--yes"]);
-    if output.code != Some(0) {
-        output.fails_with(1).explains(&[&good, &wrong]);
+    let hashes = [hex(cached.as_bytes()), hex(&fs::read(&cache).unwrap())];
+    for args in [&["install", "echo", "--yes"][..], &["install", "github", "--yes"], &["packs", "--available"]] {
+        project.rig(args).fails_with(1).explains(&["pack_index.json", &hashes[0], &hashes[1], "--refresh"]);
     }
     assert_eq!(project.state(), before);
+    // The next step that was named mends it.
+    project.install(&["github", "--refresh"]);
 }
 
 #[test]
@@ -141,13 +176,61 @@ fn the_lock() {
             [&["call", "echo.message.send", r#"{"message":"hi"}"#][..], &["list"], &["install", "--yes"], &["packs"]]
         {
             let output = project.rig(args);
-            output.fails_with(1).explains(&["rig.lock", &recorded]);
+            output.fails_with(1).explains(&["rig.lock", &recorded, "version control"]);
+            assert_eq!(digests(&output.stderr).len(), 2, "both hashes: {output}");
         }
         project.rig(&["verify"]).fails_with(1);
         assert_eq!(project.read("rig.lock"), changed, "{what}: the lock is left as it was found");
     }
     project.write("rig.lock", text);
     let _ = call(&project).output();
+}
+
+#[test]
+fn any_byte_of_the_lock() {
+    let project = Project::with(&["echo", "github"]);
+    let text = project.read("rig.lock").into_bytes();
+    let config = project.read("rig.yaml");
+    for round in 0..64 {
+        let mut bytes = text.clone();
+        bytes[text.len() * round / 64] ^= 1 << (round % 8);
+        project.write("rig.lock", &bytes);
+        for args in [&["call", "echo.message.send", r#"{"message":"hi"}"#][..], &["install", "github", "--yes"]] {
+            project.rig(args).fails_with(1).explains(&["rig.lock"]);
+        }
+        assert_eq!(fs::read(project.dir().join("rig.lock")).unwrap(), bytes, "the lock is left as it was found");
+    }
+    assert_eq!(project.read("rig.yaml"), config);
+    project.write("rig.lock", text);
+    project.rig(&["verify"]).ok();
+}
+
+#[test]
+fn what_is_known_about_the_cached_index() {
+    let project = Project::new();
+    let server = IndexServer::start(&project.index_dir());
+    project.set_index(&server.url(packs::INDEX));
+    project.install(&["echo"]);
+    let meta = project.dir().join(".rig/cache/pack_index.meta.json");
+    let text = fs::read(&meta).unwrap();
+    for round in 0..24 {
+        let mut bytes = text.clone();
+        bytes[text.len() * round / 24] ^= 1 << (round % 7);
+        fs::write(&meta, &bytes).unwrap();
+        let before = project.state();
+        let output = project.rig(&["install", "echo", "--yes"]);
+        // Without sound facts about the copy there is no copy: the index is fetched again.
+        if output.code != Some(0) {
+            output.fails_with(1).explains(&["pack_index.meta.json", "--refresh"]);
+            assert_eq!(digests(&output.stderr).len(), 2, "both hashes: {output}");
+        }
+        assert_eq!(project.state(), before);
+        fs::write(&meta, &text).unwrap();
+    }
+    fs::write(&meta, String::from_utf8(text).unwrap().replace("index.json", "index.jsom")).unwrap();
+    project.rig(&["install", "echo", "--yes"]).fails_with(1);
+    project.install(&["echo", "--refresh"]);
+    project.install(&["echo"]);
 }
 
 #[test]
@@ -175,15 +258,50 @@ fn compiled_code() {
             packs::replace(&path, &good);
             packs::tamper(&path, offset);
             let bad = hex(&fs::read(&path).unwrap());
-            let output = call(&project);
-            // It is not run: either rig compiles anew and says so, or it stops.
-            output.says(path.file_name().unwrap().to_str().unwrap());
-            if output.code == Some(0) {
-                assert_eq!(output.output(), json!({ "message": "hi" }));
-                assert_ne!(fs::read(&path).map(|bytes| hex(&bytes)).ok(), Some(bad), "the bad file is replaced");
-            }
+            let before = project.state();
+            // Every caller gets a result, also here: the sandbox was never entered.
+            let error = call(&project).error("internal_error");
+            let (message, hints) = (error["message"].as_str().unwrap(), error["remediation_hints"].to_string());
+            assert!(message.contains(path.to_str().unwrap()) && digests(message).len() == 2, "{error}");
+            assert!(hints.contains(&format!("rm '{}'", path.display())), "the next step: {error}");
+            // It is refused, not repaired in silence: somebody wrote there.
+            assert_eq!(hex(&fs::read(&path).unwrap()), bad);
+            project.rig(&["verify"]).fails_with(1).explains(&[path.to_str().unwrap(), "rm '"]);
+            let verified = project.rig(&["verify", "--json"]).fails_with(1).json();
+            assert_eq!(digests(verified["packs"][0]["problem"].as_str().unwrap()).len(), 2, "{verified}");
+            assert_eq!(project.state(), before);
         }
+        // The next step that was named mends it.
+        fs::remove_file(&path).unwrap();
+        assert_eq!(call(&project).output(), json!({ "message": "hi" }));
+        project.rig(&["verify"]).ok();
     }
+}
+
+/// The different hashes in a text.
+fn digests(text: &str) -> std::collections::BTreeSet<&str> {
+    text.split(|c: char| !c.is_ascii_hexdigit())
+        .filter(|word| word.len() == 64 && !text.contains(&format!("{word}-")))
+        .collect()
+}
+
+#[test]
+fn compiled_code_of_other_settings_is_ignored() {
+    let project = Project::with(&["echo"]);
+    let _ = call(&project).output();
+    let folder = project.home().join("cache").join("compiled");
+    let file = files(&folder).into_keys().next().unwrap();
+    let name = file.file_name().unwrap().to_str().unwrap();
+    // The name says what the code is for: the component and the settings of the engine. Another rig's file is none of this one's.
+    let (component, settings) = name.strip_suffix(".cwasm").unwrap().split_once('-').unwrap();
+    assert_eq!(component, hex(&packs::built("echo")));
+    let other = folder.join(format!("{component}-{}.cwasm", "0".repeat(settings.len())));
+    fs::rename(&file, &other).unwrap();
+    packs::tamper(&other, 100);
+    let left = fs::read(&other).unwrap();
+    assert_eq!(call(&project).output(), json!({ "message": "hi" }));
+    project.rig(&["verify"]).ok();
+    assert!(file.exists() && fs::read(&other).unwrap() == left, "compiled anew, and the other file left alone");
 }
 
 #[test]
@@ -193,17 +311,16 @@ fn compiled_code_of_another_pack() {
     let folder = project.home().join("cache").join("compiled");
     let echo = files(&folder);
     project.install(&["github"]);
-    drop(project.call("github.pulls.list", json!({ "repo": "o/r" })));
+    // Too long for a header, so that it is compiled and sends nothing.
+    let args = json!({ "repo": "o/r" }).to_string();
+    drop(project.run(["call", "github.pulls.list", &args]).env("GITHUB_TOKEN", "a\nb").output());
     let all = files(&folder);
-    let github =
-        all.keys().filter(|path| !echo.contains_key(*path)).max_by_key(|path| fs::metadata(path).unwrap().len());
-    let target = echo.keys().max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
-    packs::replace(target, &fs::read(github.expect("github was compiled too")).unwrap());
-    let output = call(&project);
-    if output.code == Some(0) {
-        assert_eq!(output.output(), json!({ "message": "hi" }));
-    }
-    output.says(target.file_name().unwrap().to_str().unwrap());
+    let github = all.keys().find(|path| !echo.contains_key(*path)).expect("github was compiled too");
+    let target = echo.keys().next().unwrap();
+    // Sound in itself, and made by rig; but not for this component.
+    packs::replace(target, &fs::read(github).unwrap());
+    let error = call(&project).error("internal_error");
+    assert!(error["message"].as_str().unwrap().contains(target.to_str().unwrap()), "{error}");
 }
 
 #[test]

@@ -72,9 +72,9 @@ pub fn run(session: &Session, args: &Doctor) -> Result<u8, Failure> {
                 Status::Warning => "!",
                 Status::Problem => "✗",
             };
-            render::out(&super::super::report::visible(&format!("{mark} {:9} {}", check.name, check.message)));
+            render::line(&format!("{mark} {:9} {}", check.name, check.message));
             if let Some(hint) = &check.hint {
-                render::out(&super::super::report::visible(&format!("            {hint}")));
+                render::line(&format!("            {hint}"));
             }
         }
     }

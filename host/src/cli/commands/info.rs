@@ -56,18 +56,18 @@ fn installed(session: &Session, project: &Project, locked: &LockedPack, json: bo
         }))?;
         return Ok(exit::DONE);
     }
-    render::out(&format!("{id} {} ({})", locked.version, info.display_name));
-    render::out(&format!("  {}", info.description));
+    render::line(&format!("{id} {} ({})", locked.version, info.display_name));
+    render::line(&format!("  {}", info.description));
     let state = if enabled { "installed and enabled" } else { "installed, not enabled" };
-    render::out(&format!("  state      {state}, runtime {}", locked.runtime.as_str()));
+    render::line(&format!("  state      {state}, runtime {}", locked.runtime.as_str()));
     if let Some(source) = &locked.source {
-        render::out(&format!("  source     {source}"));
+        render::line(&format!("  source     {source}"));
     }
     if let Some(integrity) = &locked.integrity {
-        render::out(&format!("  digest     {integrity}"));
+        render::line(&format!("  digest     {integrity}"));
     }
     if let Some(homepage) = &info.homepage {
-        render::out(&format!("  homepage   {homepage}"));
+        render::line(&format!("  homepage   {homepage}"));
     }
     show_capabilities(&locked.granted);
     show_tools(embedded.tools.iter().map(|tool| &tool.def));
@@ -85,8 +85,12 @@ fn offered(session: &Session, project: &Project, id: &PackId, json: bool) -> Res
         session.ui.warn(warning);
     }
     let Some(pack) = loaded.index.packs.get(id) else {
-        return Err(Failure::new(format!("{id} is neither installed nor in the index"))
-            .with_hint("see what there is: rig packs --available"));
+        let nearest = install::similar(&loaded.index, id);
+        let hint = match nearest.as_slice() {
+            [] => "see what there is: rig packs --available".to_owned(),
+            near => format!("did you mean {}?", near.join(", ")),
+        };
+        return Err(Failure::new(format!("{id} is neither installed nor in the index")).with_hint(hint));
     };
     if json {
         let mut value = json!(pack);
@@ -97,18 +101,18 @@ fn offered(session: &Session, project: &Project, id: &PackId, json: bool) -> Res
         render::json(&value)?;
         return Ok(exit::DONE);
     }
-    render::out(&format!("{id} ({})", pack.display_name));
-    render::out(&format!("  {}", pack.description));
-    render::out("  state      not installed");
+    render::line(&format!("{id} ({})", pack.display_name));
+    render::line(&format!("  {}", pack.description));
+    render::line("  state      not installed");
     if let Some(publisher) = &pack.publisher {
-        render::out(&format!("  publisher  {}", publisher.name));
+        render::line(&format!("  publisher  {}", publisher.name));
     }
     if let Some(wasm) = &pack.wasm {
         let version = |(version, release): (&semver::Version, &rig_specs::index::WasmRelease)| {
             if release.yanked { format!("{version} (withdrawn)") } else { version.to_string() }
         };
         let versions: Vec<String> = wasm.versions.iter().rev().map(version).collect();
-        render::out(&format!("  versions   {}", versions.join(", ")));
+        render::line(&format!("  versions   {}", versions.join(", ")));
     }
     session.ui.note(&format!("Install it: rig install {id}"));
     Ok(exit::DONE)
@@ -117,28 +121,28 @@ fn offered(session: &Session, project: &Project, id: &PackId, json: bool) -> Res
 /// What a pack may reach, in words.
 pub fn show_capabilities(granted: &Capabilities) {
     if granted.is_empty() {
-        render::out("  reaches    nothing");
+        render::line("  reaches    nothing");
         return;
     }
-    render::out("  reaches");
+    render::line("  reaches");
     for rule in &granted.network {
         let port = rule.port.map(|port| format!(":{port}")).unwrap_or_default();
         let (scheme, methods, paths) = (rule.scheme.as_str(), rule.methods.join(", "), rule.paths.join(" "));
-        render::out(&format!("    network  {scheme}://{}{port}  {methods}  {paths}", rule.host));
+        render::line(&format!("    network  {scheme}://{}{port}  {methods}  {paths}", rule.host));
     }
     for (slot, decl) in &granted.secrets {
         let places: Vec<String> = decl.inject.iter().map(place).collect();
-        render::out(&format!("    secret   {slot} → {} ({})", decl.hosts.join(", "), places.join(", ")));
+        render::line(&format!("    secret   {slot} → {} ({})", decl.hosts.join(", "), places.join(", ")));
     }
     for (name, decl) in &granted.config {
         let need = if decl.required { "required" } else { "optional" };
-        render::out(&format!("    config   {name} ({need})"));
+        render::line(&format!("    config   {name} ({need})"));
     }
     if let Some(storage) = &granted.storage {
-        render::out(&format!("    storage  {}", storage.quota));
+        render::line(&format!("    storage  {}", storage.quota));
     }
     for tool in granted.invoke.iter().flat_map(|invoke| &invoke.tools) {
-        render::out(&format!("    calls    {tool}"));
+        render::line(&format!("    calls    {tool}"));
     }
     let limits = &granted.limits;
     for (name, value) in [
@@ -147,7 +151,7 @@ pub fn show_capabilities(granted: &Capabilities) {
         ("output", limits.output.map(|size| size.to_string())),
     ] {
         if let Some(value) = value {
-            render::out(&format!("    limit    {name} {value}"));
+            render::line(&format!("    limit    {name} {value}"));
         }
     }
 }
@@ -163,12 +167,12 @@ fn place(inject: &Inject) -> String {
 
 /// Tools with their risk classes.
 pub fn show_tools<'a>(tools: impl Iterator<Item = &'a ToolDef>) {
-    render::out("  tools");
+    render::line("  tools");
     let tools: Vec<&ToolDef> = tools.collect();
     let name = tools.iter().map(|tool| tool.name.len()).max().unwrap_or_default();
     for tool in tools {
         let what = tool.description.split(['\n', '\r']).next().unwrap_or_default();
         let line = format!("    {:name$}  {:11}  {what}", tool.name, tool.risk_class.as_str());
-        render::out(crate::cli::report::visible(&line).trim_end());
+        render::line(&line);
     }
 }

@@ -30,14 +30,14 @@ pub fn run(session: &Session, args: &Inspect) -> Result<u8, Failure> {
         return Ok(exit::DONE);
     }
     let pack = &found.pack.manifest.pack;
-    render::out(&format!("{} {} ({})", pack.id, pack.version, pack.display_name));
-    render::out(&format!("  {}", pack.description));
-    render::out(&format!("  file       {}", path.display()));
-    render::out(&format!("  size       {} bytes", found.size));
-    render::out(&format!("  digest     {}", found.sha256));
-    render::out(&format!("  interface  {}", found.interface_hash));
+    render::line(&format!("{} {} ({})", pack.id, pack.version, pack.display_name));
+    render::line(&format!("  {}", pack.description));
+    render::line(&format!("  file       {}", path.display()));
+    render::line(&format!("  size       {} bytes", found.size));
+    render::line(&format!("  digest     {}", found.sha256));
+    render::line(&format!("  interface  {}", found.interface_hash));
     let imports = if found.imports.is_empty() { "none".into() } else { found.imports.join(", ") };
-    render::out(&format!("  imports    {imports}"));
+    render::line(&format!("  imports    {imports}"));
     show_capabilities(&found.pack.manifest.capabilities());
     show_tools(found.pack.tools.iter().map(|tool| &tool.def));
     Ok(exit::DONE)

@@ -42,14 +42,15 @@ pub fn run(session: &Session, args: &Install) -> Result<u8, Failure> {
         return restore(session, &project, &installer, &options, args.dry_run, &progress);
     }
     let parse = |text: &String| Request::parse(text, args.version.as_deref(), &session.start);
-    let requests = args.packs.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    let requests = args.packs.iter().map(parse).collect::<Result<Vec<_>, _>>();
+    let requests = requests.map_err(|error| Failure::from(error).into_usage())?;
     let plan = Session::block_on(installer.plan(&project, &requests, &options, &progress))??;
     bars.clear();
     for warning in &plan.warnings {
         session.ui.warn(warning);
     }
-    // What was agreed to beforehand need not be read out when only errors are wanted.
-    if !(session.yes && session.ui.quiet) {
+    // With `--yes` the list is a note; otherwise it is the question itself, and is asked even by a quiet rig.
+    if !(session.ui.quiet && session.yes) {
         plan.consent().iter().for_each(show);
     }
     if args.dry_run {

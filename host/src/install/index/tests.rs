@@ -1,9 +1,14 @@
 //! Reading the index: what is refused and how, and when the copy is used.
 
+use std::fs;
+
 use bytes::Bytes;
 
-use super::*;
-use crate::install::net::fake::{Fake, run};
+use super::{cache::Meta, *};
+use crate::{
+    install::net::fake::{Fake, run},
+    project,
+};
 
 const URL: &str = "https://index.test/pack_index.json";
 const SOUND: &str = r#"{ "api_version": 1, "generated_at": "2026-01-01T00:00:00Z", "packs": {} }"#;
@@ -32,10 +37,15 @@ impl Setup {
     }
 
     fn age(&self, hours: i64) {
+        self.describe(|meta| meta.fetched_at = (now() - SignedDuration::from_hours(hours)).to_string());
+    }
+
+    /// Describes the copy otherwise, as a rig that thinks so would have.
+    fn describe(&self, change: impl FnOnce(&mut Meta)) {
         let path = self.cached("pack_index.meta.json");
         let mut meta: Meta = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        meta.fetched_at = (now() - SignedDuration::from_hours(hours)).to_string();
-        fs::write(path, serde_json::to_vec(&meta).unwrap()).unwrap();
+        change(&mut meta);
+        fs::write(path, serde_json::to_vec(&meta.sealed()).unwrap()).unwrap();
     }
 }
 
@@ -178,15 +188,18 @@ fn a_changed_copy_is_refused_until_it_is_refreshed() {
 fn a_copy_remembers_where_it_came_from_and_gets_no_rights_by_it() {
     let setup = Setup::new();
     setup.load(Mode::Cached).unwrap();
-    let path = setup.cached("pack_index.meta.json");
-    let sound = fs::read_to_string(&path).unwrap();
-    let moved = |to: &str| {
-        fs::write(&path, sound.replace(&format!("\"base\": \"{URL}\""), &format!("\"base\": \"{to}\""))).unwrap();
-    };
+    let moved = |to: &str| setup.describe(|meta| meta.base = to.into());
     moved("https://cdn.test/v1/i.json");
     assert_eq!(setup.load(Mode::Offline).unwrap().base.as_str(), "https://cdn.test/v1/i.json");
     moved("file:///etc/i.json");
     assert!(matches!(setup.load(Mode::Offline), Err(IndexError::NoCopy { .. })));
+
+    // Without the seal the same change is seen.
+    let path = setup.cached("pack_index.meta.json");
+    fs::write(&path, fs::read_to_string(&path).unwrap().replace("file:///etc/i.json", "https://cdn.test/v1/i.json"))
+        .unwrap();
+    let error = setup.load(Mode::Cached).unwrap_err();
+    assert!(matches!(&error, IndexError::CopyChanged { path: named, .. } if *named == path), "{error}");
 }
 
 #[test]

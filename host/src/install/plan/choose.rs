@@ -69,7 +69,9 @@ pub(super) fn choose<'a>(
     })
 }
 
-fn similar(index: &Index, id: &PackId) -> Vec<String> {
+/// Names of the index that a misspelt or unknown one may have been meant for, best first.
+#[must_use]
+pub fn similar(index: &Index, id: &PackId) -> Vec<String> {
     let mut similar: Vec<String> = Vec::new();
     let tagged = index.packs.iter().filter(|(_, pack)| pack.tags.iter().any(|tag| tag == id.as_str()));
     let containing = index.packs.iter().filter(|(other, _)| other.as_str().contains(id.as_str()));

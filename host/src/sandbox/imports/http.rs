@@ -26,7 +26,7 @@ impl generated::Host for Http<'_> {
         request: generated::Request,
     ) -> Result<std::result::Result<generated::Response, generated::HttpError>> {
         let Some(egress) = self.0 else {
-            return Ok(Err(generated::HttpError::Denied("this pack was granted no network".into())));
+            return Ok(Err(generated::HttpError::Denied("nothing can be sent from here".into())));
         };
         let request = egress::Request {
             method: request.method,
