@@ -5,7 +5,11 @@ use serde_json::{Value, json};
 /// A name and the arguments of the echo tool as text.
 pub(crate) fn all() -> Vec<(&'static str, String)> {
     vec![
-        ("100 B", json!({ "message": "hello", "data": { "id": 17, "tags": ["a", "b"], "name": "Ada", "ok": true } }).to_string()),
+        (
+            "100 B",
+            json!({ "message": "hello", "data": { "id": 17, "tags": ["a", "b"], "name": "Ada", "ok": true } })
+                .to_string(),
+        ),
         ("10 KB", records(75)),
         ("1 MB", records(7_500)),
     ]

@@ -32,10 +32,11 @@ pub(crate) struct Packs {
 /// Finds what `cargo xtask build-packs` made.
 pub(crate) fn packs() -> Result<Packs, Failure> {
     let dir = std::env::var_os("RIG_TEST_PACKS").map_or_else(|| PathBuf::from("target/packs"), PathBuf::from);
-    let entries = std::fs::read_dir(&dir).map_err(|error| format!("{}: {error}; run `cargo xtask bench`", dir.display()))?;
+    let entries =
+        std::fs::read_dir(&dir).map_err(|error| format!("{}: {error}; run `cargo xtask bench`", dir.display()))?;
     let is_echo = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.starts_with("echo-") && name.ends_with(".wasm")
+        name.starts_with("echo-") && path.extension().is_some_and(|ending| ending == "wasm")
     };
     let echo = entries.flatten().map(|entry| entry.path()).find(is_echo);
     let echo = echo.ok_or_else(|| format!("there is no echo pack in {}; run `cargo xtask bench`", dir.display()))?;

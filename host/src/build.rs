@@ -24,7 +24,8 @@ pub enum BuildError {
 }
 
 fn list(problems: &[String]) -> String {
-    problems.iter().map(|problem| format!("\n  - {problem}")).collect()
+    let lines: Vec<&str> = problems.iter().flat_map(|problem| ["\n  - ", problem]).collect();
+    lines.concat()
 }
 
 impl BuildError {
@@ -46,7 +47,11 @@ pub fn manifest(text: &str) -> Result<Manifest, BuildError> {
 /// Embeds the manifest and the described tools in a component.
 ///
 /// A tool whose error schema is `{}` gets the common one here, once, so that every hash is over what is embedded.
-pub fn assemble(component: &[u8], manifest: Manifest, described: Vec<ToolDef>) -> Result<(Vec<u8>, EmbeddedPack), BuildError> {
+pub fn assemble(
+    component: &[u8],
+    manifest: Manifest,
+    described: Vec<ToolDef>,
+) -> Result<(Vec<u8>, EmbeddedPack), BuildError> {
     let mut problems = Vec::new();
     let mut tools = Vec::new();
     for tool in described {

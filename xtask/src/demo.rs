@@ -46,7 +46,7 @@ const SCENES: [Scene; 9] = [
     scene("What it may reach, and which secret goes there:", &["info", "github"]),
     Scene {
         about: "Without the secret, the call ends before the sandbox starts, and says what to set:",
-        words: &["call", "github.pulls.list", r#"{"owner":"rust-lang","repo":"rust"}"#],
+        words: &["call", "github.pulls.list", r#"{"repo":"rust-lang/rust"}"#],
         exit: EXIT_TOOL_ERROR,
     },
 ];

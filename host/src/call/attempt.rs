@@ -6,14 +6,14 @@ use std::{
 };
 
 use rig_specs::rtp::ErrorKind;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     CallError, Caller, Record, Request,
     catalog::{Pack, Tool},
+    contract::Breach,
     inner::InnerCalls,
-    json,
     reach::{self, PackReach},
 };
 use crate::{
@@ -35,7 +35,7 @@ impl Caller {
         cancel: CancellationToken,
         started: Instant,
         record: &mut Record,
-    ) -> Result<Map<String, Value>, CallError> {
+    ) -> Result<String, CallError> {
         let pack = &tool.pack;
         let reach = self.reach(pack)?;
         let secrets = Arc::new(self.secrets(tool, record)?);
@@ -54,7 +54,7 @@ impl Caller {
                 .attempt(&program, tool, request, id, reach, egress.as_ref(), record, deadline, timeout, cancel.clone())
                 .await;
             let answer = match ended {
-                Ok(output) => checked_output(tool, &output, redactor),
+                Ok(output) => checked_output(tool, output, redactor.filter(|_| !secrets.is_empty())),
                 Err(error) => Err(redacted(error, redactor)),
             };
             match answer {
@@ -163,7 +163,8 @@ impl Caller {
         let mut secrets = CallSecrets::none();
         for slot in slots {
             let Some(declared) = granted.get(slot) else {
-                let message = format!("`{}` needs the secret `{slot}`, which was not granted to this pack", tool.tool.def.name);
+                let message =
+                    format!("`{}` needs the secret `{slot}`, which was not granted to this pack", tool.tool.def.name);
                 return Err(CallError::new(ErrorKind::PermissionError, message)
                     .with_hint(&format!("grant it: rig install {}", tool.pack.id())));
             };
@@ -175,7 +176,9 @@ impl Caller {
                 let what = declared.description.trim().trim_end_matches('.');
                 let what = if what.is_empty() { String::new() } else { format!(" ({what})") };
                 return Err(CallError::new(ErrorKind::AuthError, format!("the secret `{slot}`{what} is not set"))
-                    .with_hint(&format!("set it in the environment (export {slot}=…), or add a line {slot}=… to .env beside rig.yaml")));
+                    .with_hint(&format!(
+                        "set it in the environment (export {slot}=…), or add a line {slot}=… to .env beside rig.yaml"
+                    )));
             };
             record.auth.push(marker.to_string());
             secrets = secrets.with(slot, secret, marker);
@@ -200,23 +203,25 @@ impl Caller {
     }
 }
 
-fn checked_output(tool: &Tool, text: &str, redactor: Option<&Redactor>) -> Result<Map<String, Value>, CallError> {
+/// The output as the caller gets it. Text is passed on as it is unless there are secrets to look for.
+fn checked_output(tool: &Tool, text: String, redactor: Option<&Redactor>) -> Result<String, CallError> {
     let name = &tool.tool.def.name;
-    let object = json::object(text).map_err(|why| CallError::broken_pack(format!("`{name}` did not answer with JSON: {why}")))?;
-    let schema = tool.output().map_err(|why| CallError::broken_pack(format!("its output schema cannot be used: {why}")))?;
+    let broken = |breach| match breach {
+        Breach::NotAnObject(why) => {
+            CallError::broken_pack(format!("`{name}` did not answer with a JSON object: {why}"))
+        }
+        Breach::Refused(problems) => {
+            CallError::broken_pack(format!("the output of `{name}` breaks its own schema: {}", problems.join("; ")))
+        }
+        Breach::Unusable(why) => CallError::broken_pack(format!("its output schema cannot be used: {why}")),
+    };
+    let Some(redactor) = redactor else {
+        return tool.output.check(&text).map(|()| text).map_err(broken);
+    };
+    let object = tool.output.read(&text).map_err(|breach| redacted(broken(breach), Some(redactor)))?;
     let mut value = Value::Object(object);
-    if !schema.accepts(&value) {
-        let problems = schema.explain(&value).join("; ");
-        let problems = redactor.map_or(problems.clone(), |redactor| redactor.text(&problems).into_owned());
-        return Err(CallError::broken_pack(format!("the output of `{name}` breaks its own schema: {problems}")));
-    }
-    if let Some(redactor) = redactor {
-        redact_strings(&mut value, redactor);
-    }
-    match value {
-        Value::Object(object) => Ok(object),
-        _ => Err(CallError::broken_pack(format!("`{name}` did not answer with an object"))),
-    }
+    redact_strings(&mut value, redactor);
+    Ok(value.to_string())
 }
 
 fn redact_strings(value: &mut Value, redactor: &Redactor) {
@@ -273,7 +278,7 @@ fn pause(error: &CallError, attempt: u32) -> Duration {
         let mut byte = [0];
         // Without random numbers the pause is merely not spread.
         let _ = getrandom::fill(&mut byte);
-        full - full.mul_f64(f64::from(byte[0]) / 512.0)
+        full.mul_f64(1.0 - f64::from(byte[0]) / 512.0)
     })
 }
 

@@ -104,7 +104,9 @@ fn settings(
         let set = match configured.and_then(|values| values.get(name)) {
             Some(value) => Some(value.clone()),
             None if is_slot(name) => None,
-            None => provider.setting(name).map_err(|error| ReachError::Setting { why: error.to_string(), hint: error.hint() })?,
+            None => provider
+                .setting(name)
+                .map_err(|error| ReachError::Setting { why: error.to_string(), hint: error.hint() })?,
         };
         let value = set.or_else(|| decl.default.clone());
         match value {

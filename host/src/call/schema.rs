@@ -4,7 +4,7 @@
 //! because collecting the crate's own errors takes exponential time on some recursive schemas. The walk is bounded and knows the
 //! common keywords; what it does not know it names as "does not fit". References outside the schema are refused.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value};
@@ -73,10 +73,9 @@ impl<'a> Search<'a> {
             }
             return;
         };
-        if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
-            if let Some(target) = target.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer)) {
-                self.visit(target, value, path, depth + 1);
-            }
+        let pointer = schema.get("$ref").and_then(Value::as_str).and_then(|target| target.strip_prefix('#'));
+        if let Some(target) = pointer.and_then(|pointer| self.root.pointer(pointer)) {
+            self.visit(target, value, path, depth + 1);
         }
         if !self.fits_type(schema, value, path) || !self.fits_choice(schema, value, path) {
             return;
@@ -167,7 +166,8 @@ impl<'a> Search<'a> {
         let properties = schema.get("properties").and_then(Value::as_object);
         for name in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
             if !object.contains_key(name) {
-                let what = properties.and_then(|p| p.get(name)).and_then(|p| p.get("description")).and_then(Value::as_str);
+                let what =
+                    properties.and_then(|p| p.get(name)).and_then(|p| p.get("description")).and_then(Value::as_str);
                 let what = what.map(|text| format!(" ({})", text.trim_end_matches('.'))).unwrap_or_default();
                 self.problem(&at(path, name), &format!("is required{what}"));
             }
@@ -181,7 +181,10 @@ impl<'a> Search<'a> {
                 path.truncate(length);
             } else if schema.get("additionalProperties") == Some(&Value::Bool(false)) {
                 let name_at = at(path, &name.escape_debug().take(64).collect::<String>());
-                let near = known.iter().max_by_key(|known| similarity(known, name)).filter(|known| similarity(known, name) > 600);
+                let near = known
+                    .iter()
+                    .max_by_key(|known| similarity(known, name))
+                    .filter(|known| similarity(known, name) > 600);
                 let rest = match near {
                     Some(near) => format!("; did you mean `{near}`?"),
                     None if known.is_empty() => "; there are no fields".into(),
@@ -202,7 +205,7 @@ impl<'a> Search<'a> {
         let Some(schema) = schema.get("items") else { return };
         for (position, item) in items.iter().enumerate() {
             let length = path.len();
-            path.push_str(&format!("[{position}]"));
+            let _ = write!(path, "[{position}]");
             self.visit(schema, item, path, depth + 1);
             path.truncate(length);
         }

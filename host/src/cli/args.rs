@@ -18,6 +18,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Global {
     /// Print results and errors only
     #[arg(long, short, global = true, help_heading = "Global options")]
@@ -72,8 +73,10 @@ pub struct Init {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  rig install stripe\n  rig install stripe@1.2.0\n  rig install ./build/weather-0.1.0.wasm\n  \
-rig install 'https://example.com/weather.wasm#sha256=…'\n  rig install            (restores exactly what rig.lock says)")]
+#[command(
+    after_help = "Examples:\n  rig install stripe\n  rig install stripe@1.2.0\n  rig install ./build/weather-0.1.0.wasm\n  \
+rig install 'https://example.com/weather.wasm#sha256=…'\n  rig install            (restores exactly what rig.lock says)"
+)]
 pub struct Install {
     /// Names (NAME or NAME@VERSION), component files (*.wasm) or https://…#sha256=… addresses
     #[arg(value_name = "PACK")]
@@ -152,8 +155,10 @@ pub struct List {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "The answer is printed as JSON on stdout.\n\nExamples:\n  rig call echo.message.send '{\"message\":\"hello\"}'\n  \
-rig call github.issues.create @issue.json\n  generate-args | rig call github.issues.create -")]
+#[command(
+    after_help = "The answer is printed as JSON on stdout.\n\nExamples:\n  rig call echo.message.send '{\"message\":\"hello\"}'\n  \
+rig call github.issues.create @issue.json\n  generate-args | rig call github.issues.create -"
+)]
 pub struct Call {
     /// The tool: pack.noun.verb
     #[arg(value_name = "TOOL")]

@@ -28,6 +28,7 @@ impl Ui {
     }
 
     /// Something that the user should know; shown even with `--quiet`.
+    #[allow(clippy::unused_self, reason = "the same shape as its neighbours")]
     pub fn warn(self, text: &str) {
         anstream::eprintln!("{} {}", "warning:".yellow().bold(), visible(text));
     }

@@ -167,6 +167,9 @@ mod tests {
         let inner = std::io::Error::other("disk full");
         let outer = std::io::Error::other(inner);
         let failure = Failure::of(&outer, "free some space");
-        assert_eq!(anstream::adapter::strip_str(&failure.render()).to_string(), "error: disk full\nhint: free some space");
+        assert_eq!(
+            anstream::adapter::strip_str(&failure.render()).to_string(),
+            "error: disk full\nhint: free some space"
+        );
     }
 }

@@ -97,5 +97,7 @@ fn home(current: &Path) -> Result<PathBuf, Failure> {
         .or_else(|| var("XDG_DATA_HOME").map(|data| data.join("rig")))
         .or_else(|| var("HOME").map(|home| home.join(".local").join("share").join("rig")))
         .map(|home| current.join(home))
-        .ok_or_else(|| Failure::new("there is no folder for rig's store").with_hint("set RIG_HOME to a folder of yours"))
+        .ok_or_else(|| {
+            Failure::new("there is no folder for rig's store").with_hint("set RIG_HOME to a folder of yours")
+        })
 }

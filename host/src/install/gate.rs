@@ -3,10 +3,7 @@
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, future::BoxFuture};
 use url::Url;
 
-use super::{
-    Download, Downloader,
-    net::NoAnswer,
-};
+use super::{Download, Downloader, net::NoAnswer};
 use crate::egress::{Error, Gate};
 
 impl Downloader for Gate {

@@ -69,7 +69,9 @@ impl EngineError {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Start(_) => "the pool reserves much address space: look at `ulimit -v` and at the container's limits, then run `rig doctor`",
+            Self::Start(_) => {
+                "the pool reserves much address space: look at `ulimit -v` and at the container's limits, then run `rig doctor`"
+            }
             Self::Link(_) => "this is a fault of rig: please report it",
         }
     }

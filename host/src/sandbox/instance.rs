@@ -103,7 +103,7 @@ pub(super) async fn run<R>(
     let limiter = &store.data().limiter;
     let result = match ended {
         Ok(value) => Ok(value),
-        Err(error) => Err(trap::classify(error, limiter.refused, limiter.limit())),
+        Err(error) => Err(trap::classify(&error, limiter.refused, limiter.limit())),
     };
     drop(store);
     Ended { result, log: log.finish(), output_limit: limits.output }

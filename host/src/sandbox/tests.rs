@@ -137,7 +137,8 @@ async fn a_loop_does_not_hold_up_its_neighbours() {
     let endless = looping.call(input(Duration::from_secs(30), &cancel, CallLimits::DEFAULT));
     let neighbours = async {
         for _ in 0..20 {
-            let outcome = quick.call(input(Duration::from_secs(5), &CancellationToken::new(), CallLimits::DEFAULT)).await;
+            let outcome =
+                quick.call(input(Duration::from_secs(5), &CancellationToken::new(), CallLimits::DEFAULT)).await;
             assert_eq!(outcome.result.expect("the neighbour runs"), "{}");
         }
         cancel.cancel();

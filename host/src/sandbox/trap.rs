@@ -67,7 +67,7 @@ fn mib(bytes: usize) -> usize {
 }
 
 /// Classifies an error of instantiation or of a call. `refused` and `limit` are what the limiter saw, in bytes.
-pub(super) fn classify(error: wasmtime::Error, refused: Option<usize>, limit: usize) -> Stop {
+pub(super) fn classify(error: &wasmtime::Error, refused: Option<usize>, limit: usize) -> Stop {
     if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
         return match interrupted {
             Interrupted::Deadline => Stop::Timeout,

@@ -78,6 +78,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         })
         .and_then(|file| file.persist(path).map_err(|error| error.error));
     written.map(drop).map_err(|error| {
-        Failure::of(&error, "choose another place with --output").context(&format!("{} cannot be written", path.display()))
+        Failure::of(&error, "choose another place with --output")
+            .context(&format!("{} cannot be written", path.display()))
     })
 }

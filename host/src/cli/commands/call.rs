@@ -7,7 +7,7 @@ use std::{
 };
 
 use rig_host::{
-    call::{Called, Caller, Request, waits_for_approval},
+    call::{Called, Caller, Request},
     secrets::Provider,
 };
 use rig_specs::rtp::CallContext;
@@ -42,24 +42,25 @@ pub fn run(session: &Session, args: Call) -> Result<u8, Failure> {
     session.ui.detail(&format!("ready after {:.1} ms", started.elapsed().as_secs_f64() * 1e3));
     let called = Session::block_on(cancellable(&Arc::new(caller), request))?;
     details(session, &called);
-    render::json(&called.result)?;
-    Ok(match &called.result {
-        result if result.ok => exit::DONE,
-        result if waits_for_approval(result) => exit::APPROVAL_REQUIRED,
+    let code = match &called.answer {
+        answer if answer.ended.is_ok() => exit::DONE,
+        answer if answer.waits_for_approval() => exit::APPROVAL_REQUIRED,
         _ => exit::TOOL_ERROR,
-    })
+    };
+    render::json(&called.answer.into_result())?;
+    Ok(code)
 }
 
 /// Ctrl-C ends the call, not the process, so that the answer and what was sent are still shown.
 async fn cancellable(caller: &Arc<Caller>, request: Request) -> Called {
     let cancel = CancellationToken::new();
-    let call = caller.call(request, cancel.clone());
-    tokio::pin!(call);
+    let running = caller.call(request, cancel.clone());
+    tokio::pin!(running);
     tokio::select! {
-        called = &mut call => called,
+        done = &mut running => done,
         _ = tokio::signal::ctrl_c() => {
             cancel.cancel();
-            call.await
+            running.await
         }
     }
 }
@@ -87,7 +88,7 @@ fn read_args(session: &Session, text: &str) -> Result<String, Failure> {
 fn details(session: &Session, called: &Called) {
     let (ui, record) = (session.ui, &called.record);
     for line in &record.log.lines {
-        ui.detail(&format!("{} [{}] {}", called.result.pack, line.level, line.message));
+        ui.detail(&format!("{} [{}] {}", called.answer.pack, line.level, line.message));
     }
     if record.log.dropped > 0 {
         ui.warn(&format!("{} lines of the pack's log were dropped", record.log.dropped));
@@ -102,5 +103,5 @@ fn details(session: &Session, called: &Called) {
         ui.detail(&format!("used the secret {marker}"));
     }
     let (attempts, ms) = (render::count(record.attempts as usize, "attempt"), record.duration.as_secs_f64() * 1e3);
-    ui.detail(&format!("{attempts} in {ms:.1} ms, call id {}", called.result.correlation_id));
+    ui.detail(&format!("{attempts} in {ms:.1} ms, call id {}", called.answer.correlation_id));
 }

@@ -114,7 +114,9 @@ fn index_check(project: &Project) -> Check {
             .hint("set `index.url` in rig.yaml, or install from a file"),
         Some(url) => match index::locate(url, project.root()) {
             Ok(url) => Check::new("index", Status::Ok, url.as_str().to_owned()),
-            Err(error) => Check::new("index", Status::Problem, error.to_string()).hint(error.hint().unwrap_or_default()),
+            Err(error) => {
+                Check::new("index", Status::Problem, error.to_string()).hint(error.hint().unwrap_or_default())
+            }
         },
     }
 }
@@ -151,7 +153,9 @@ fn needs(project: &Project) -> Vec<Check> {
         let Some(locked) = project.locked(id) else { continue };
         for slot in locked.granted.secrets.keys() {
             checks.push(match provider.secret(slot) {
-                Ok(Some((_, marker))) => Check::new("secrets", Status::Ok, format!("{slot} for {id} is set ({marker})")),
+                Ok(Some((_, marker))) => {
+                    Check::new("secrets", Status::Ok, format!("{slot} for {id} is set ({marker})"))
+                }
                 Ok(None) => Check::new("secrets", Status::Warning, format!("{slot} for {id} is not set"))
                     .hint(format!("export {slot}=…, or add a line {slot}=… to {}", project.env_path().display())),
                 Err(error) => Check::new("secrets", Status::Problem, error.to_string()).hint(error.hint()),

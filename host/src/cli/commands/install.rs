@@ -202,11 +202,14 @@ fn agree(session: &Session, plan: &Plan) -> Result<(), Failure> {
     if session.yes {
         return Ok(());
     }
-    let names: Vec<String> = plan.consent().iter().map(|request| format!("{} {}", request.pack, request.version)).collect();
+    let names: Vec<String> =
+        plan.consent().iter().map(|request| format!("{} {}", request.pack, request.version)).collect();
     let names = names.join(", ");
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Failure::new(format!("installing {names} needs consent to what is listed above, and there is no terminal to ask on"))
-            .with_hint("read the list, then run the command again with --yes"));
+        return Err(Failure::new(format!(
+            "installing {names} needs consent to what is listed above, and there is no terminal to ask on"
+        ))
+        .with_hint("read the list, then run the command again with --yes"));
     }
     eprint!("Install {names} with this reach? [y/N] ");
     let mut answer = String::new();

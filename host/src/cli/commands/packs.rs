@@ -69,11 +69,11 @@ fn available(session: &Session, args: &Packs) -> Result<u8, Failure> {
     } else if packs.is_empty() {
         session.ui.note("The index offers no packs.");
     } else {
-        let row = |(id, pack): (&rig_specs::PackId, &IndexPack)| {
-            let (version, runtimes) = offered(pack);
-            let installed = project.locked(id).map(|locked| locked.version.to_string()).unwrap_or_default();
+        let row = |(id, entry): (&rig_specs::PackId, &IndexPack)| {
+            let (version, runtimes) = offered(entry);
+            let current = project.locked(id).map(|locked| locked.version.to_string()).unwrap_or_default();
             let version = version.unwrap_or_default();
-            vec![id.to_string(), version, runtimes.join(", "), installed, pack.description.clone()]
+            vec![id.to_string(), version, runtimes.join(", "), current, entry.description.clone()]
         };
         let rows: Vec<_> = packs.iter().map(row).collect();
         render::table(&["ID", "Version", "Runtime", "Installed", "Description"], &rows);

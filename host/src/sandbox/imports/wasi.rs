@@ -98,7 +98,8 @@ impl WasiHttpHooks for GateHooks {
             let egress = egress.ok_or(Error::HttpRequestDenied)?;
             let (parts, body) = request.into_parts();
             let body = Limited::new(body, egress::limits::REQUEST_BODY).collect().await;
-            let body = body.map_err(|_| Error::HttpRequestBodySize(Some(egress::limits::REQUEST_BODY as u64)))?.to_bytes();
+            let body =
+                body.map_err(|_| Error::HttpRequestBodySize(Some(egress::limits::REQUEST_BODY as u64)))?.to_bytes();
             let mut headers = Vec::with_capacity(parts.headers.len());
             for (name, value) in &parts.headers {
                 // The length of a buffered body is known; the guest's own word on it has been checked by the layer above.
@@ -130,7 +131,7 @@ impl WasiHttpHooks for GateHooks {
 /// The gate has one limit for the whole exchange; the guest's phases add up to it.
 fn total_timeout(options: RequestOptions) -> Option<Duration> {
     let phases = [options.connect_timeout, options.first_byte_timeout, options.between_bytes_timeout];
-    phases.into_iter().flatten().reduce(|sum, phase| sum.saturating_add(phase))
+    phases.into_iter().flatten().reduce(Duration::saturating_add)
 }
 
 fn wasi_error(error: HttpError) -> Error {
