@@ -87,14 +87,14 @@ fn the_code_that_is_shown_is_the_code_that_is_tested() {
         let text = read(&page);
         let mut expected = String::new();
         let mut rest = text.as_str();
-        while let Some((before, after)) = rest.split_once("<!-- file: ") {
+        while let Some((before, after)) = rest.split_once("\n<!-- file: ") {
             let (path, after) = after.split_once(" -->\n").unwrap_or_else(|| panic!("{page}: a mark without an end"));
             let (fence, after) = after.split_once('\n').unwrap();
             assert!(fence.starts_with("```"), "{page}: a block follows the mark of {path}");
             let (_, after) =
                 after.split_once("```\n").unwrap_or_else(|| panic!("{page}: the block of {path} has no end"));
             let file = read(path);
-            let _ = write!(expected, "{before}<!-- file: {path} -->\n{fence}\n{file}```\n");
+            let _ = write!(expected, "{before}\n<!-- file: {path} -->\n{fence}\n{file}```\n");
             rest = after;
             shown += 1;
         }
