@@ -216,9 +216,38 @@ fn completions_are_for_every_common_shell() {
         output.ok().shows("uninstall");
         assert_eq!(output.stderr, "");
     }
-    let script = project.write("rig.bash", project.rig(&["completions", "bash"]).stdout);
-    let status = std::process::Command::new("bash").arg("-n").arg(script).status().expect("bash");
-    assert!(status.success(), "bash reads the completions");
+    for (shell, check) in [("bash", "-n"), ("zsh", "-n"), ("fish", "--no-execute")] {
+        let script = project.write(&format!("rig.{shell}"), project.rig(&["completions", shell]).stdout);
+        match std::process::Command::new(shell).arg(check).arg(script).status() {
+            Ok(status) => assert!(status.success(), "{shell} reads the completions"),
+            Err(error) if shell == "bash" => panic!("{error}"),
+            Err(_) => println!("skipped: there is no {shell} here to read its completions"),
+        }
+    }
+}
+
+#[test]
+fn every_listing_is_json_when_asked() {
+    let project = Project::with(&["echo", "github"]);
+    for args in [
+        &["packs"][..],
+        &["packs", "--available"],
+        &["list"],
+        &["list", "--packs"],
+        &["info", "echo"],
+        &["inspect", "echo"],
+        &["verify"],
+        &["doctor"],
+    ] {
+        let run = || project.rig(&[args, &["--json"]].concat());
+        let (output, again) = (run(), run());
+        // One value, nothing beside it, and the same in every run.
+        assert!(output.json().is_object() || output.json().is_array(), "{output}");
+        assert_eq!((output.code, output.stderr.as_str(), output.stdout.as_str()), (Some(0), "", again.stdout.as_str()));
+        // Without it there is text for people.
+        let text = project.rig(args);
+        assert!(serde_json::from_str::<Value>(&text.ok().stdout).is_err(), "{text}");
+    }
 }
 
 #[test]

@@ -5,13 +5,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rig_tests::{IndexServer, Project, Reply, packs};
+use rig_tests::{IndexServer, Project, Reply, guest::Guest, packs};
 use serde_json::json;
 
 /// How many kills, spread evenly over the time that an undisturbed install takes.
 const KILLS: u32 = 24;
 /// Stretches the download, so that kills fall into it too.
 const PAUSE: Duration = Duration::from_millis(4);
+/// How long an uninstall takes here, and some more.
+const UNINSTALL: Duration = Duration::from_millis(40);
 
 /// A project with echo 1.0.0 installed and 2.0.0 offered by a slow server.
 fn before_an_update() -> (Project, IndexServer) {
@@ -120,6 +122,53 @@ fn two_installs_at_once_both_succeed() {
         assert_eq!(project.lock().packs.len(), 2);
         assert_eq!(project.config().packs.len(), 2);
         project.rig(&["verify"]).ok();
+    }
+}
+
+#[test]
+fn four_installs_at_once_all_succeed() {
+    for _ in 0..2 {
+        let project = Project::empty();
+        let ids = ["one", "two", "three", "four"];
+        project.offer(&ids.map(|id| Guest::new(id).build()));
+        let all = ids.map(|id| project.run(["install", id, "--yes"]).spawn());
+        for child in all {
+            child.wait().ok();
+        }
+        let lock = project.lock();
+        assert_eq!((lock.packs.len(), project.config().packs.len(), project.config().pack_metadata.len()), (4, 4, 4));
+        project.rig(&["verify"]).ok();
+        for id in ids {
+            let _ = project.call(&format!("{id}.probe.run"), json!({})).output();
+        }
+    }
+}
+
+#[test]
+fn the_same_pack_four_times_at_once_is_installed_once() {
+    let project = Project::new();
+    let all = [(); 4].map(|()| project.run(["install", "echo", "--yes"]).spawn());
+    for child in all {
+        child.wait().ok();
+    }
+    assert_eq!((project.lock().packs.len(), project.config().packs.len()), (1, 1));
+    project.rig(&["verify"]).ok();
+}
+
+#[test]
+fn a_kill_while_uninstalling_leaves_the_old_state_or_the_new_one() {
+    let project = Project::with(&["echo", "github"]);
+    let (lock, config) = (project.read("rig.lock"), project.read("rig.yaml"));
+    for round in 0..KILLS {
+        let child = project.run(["uninstall", "github"]).spawn();
+        thread::sleep(UNINSTALL * round / (KILLS - 1));
+        child.kill();
+        project.rig(&["verify"]).ok();
+        let (packs, offered) = (project.lock().packs.len(), project.config().packs.len());
+        assert!(packs == offered && (1..=2).contains(&packs), "{packs} packs, {offered} offered");
+        let _ = project.call("echo.message.send", json!({ "message": "x" })).output();
+        project.write("rig.lock", &lock);
+        project.write("rig.yaml", &config);
     }
 }
 

@@ -162,6 +162,67 @@ fn places_that_are_not_there() {
     project.rig(&["install", "echo", "--yes"]).fails_with(1).explains(&["index"]);
 }
 
+/// Makes the cached copy look as if it had been fetched at another time, as a rig of that time would have written it.
+fn fetched(project: &Project, at: &str) {
+    let path = project.dir().join(".rig/cache/pack_index.meta.json");
+    let mut meta: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    meta["fetched_at"] = json!(at);
+    meta.as_object_mut().unwrap().remove("digest").expect("it is sealed");
+    meta["digest"] = json!(rig_specs::Sha256::of_json(&meta));
+    fs::write(&path, meta.to_string()).unwrap();
+}
+
+#[test]
+fn a_copy_is_used_for_a_day() {
+    let (project, server) = served();
+    project.rig(&["packs", "--available"]).ok();
+    // Of another day, or of a day to come, when a clock was wrong: asked for again.
+    for at in ["2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"] {
+        let asked = server.count(packs::INDEX);
+        fetched(&project, at);
+        let output = project.rig(&["packs", "--available"]);
+        output.ok().lacks("warning");
+        assert_eq!(server.count(packs::INDEX), asked + 1, "{at}");
+    }
+    // The control: what was fetched now is fresh.
+    let asked = server.count(packs::INDEX);
+    project.rig(&["packs", "--available"]).ok();
+    assert_eq!(server.count(packs::INDEX), asked);
+}
+
+#[test]
+fn an_old_copy_serves_with_a_warning() {
+    let (project, server) = served();
+    project.install(&["echo"]);
+    fetched(&project, "2020-01-01T00:00:00Z");
+    // Offline because the user says so, …
+    let asked = server.requests().len();
+    project.rig(&["--offline", "packs", "--available"]).ok().shows("github").says("warning").says("2020-01-01");
+    assert_eq!(server.requests().len(), asked);
+    // … because the server is in trouble, …
+    server.set(packs::INDEX, Reply::html(503, "later"));
+    project.rig(&["packs", "--available"]).ok().shows("github").says("warning").says("503");
+    // … or because it is gone. What is on this machine can still be installed again.
+    drop(server);
+    project.rig(&["packs", "--available"]).ok().shows("github").says("warning").says("2020-01-01");
+    project.run(["install", "--yes", "echo"]).output().ok().says("warning");
+    // A copy that is not there cannot serve.
+    fs::remove_dir_all(project.dir().join(".rig/cache")).unwrap();
+    project.rig(&["packs", "--available"]).fails_with(1).explains(&["127.0.0.1"]);
+    project.rig(&["--offline", "packs", "--available"]).fails_with(1).explains(&["--offline"]);
+}
+
+#[test]
+fn a_server_that_answers_nonsense_is_not_covered_up_by_an_old_copy() {
+    let (project, server) = served();
+    project.rig(&["packs", "--available"]).ok();
+    fetched(&project, "2020-01-01T00:00:00Z");
+    for reply in [Reply::html(200, "<h1>Sign in</h1>"), Reply::new(200, "{"), Reply::html(404, "")] {
+        server.set(packs::INDEX, reply);
+        project.rig(&["packs", "--available"]).fails_with(1).explains(&[&server.url(packs::INDEX)]);
+    }
+}
+
 #[test]
 fn a_stale_copy_serves_when_the_server_is_gone() {
     let (project, server) = served();

@@ -88,6 +88,38 @@ fn an_index_over_tls_through_the_proxy() {
 }
 
 #[test]
+fn proxies_of_the_environment_see_nothing() {
+    const NAMES: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+    let evil = Upstream::start();
+    let dead = {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    };
+    for proxy in [evil.proxy_url(), dead] {
+        // An index on loopback, one over TLS through the project's own proxy, and calls.
+        let (mut local, server) = served();
+        let upstream = Upstream::start();
+        let mut remote = Project::new();
+        let dir = remote.index_dir();
+        upstream.on("index.example.com", move |request| {
+            fs::read(dir.join(request.path().trim_start_matches('/')))
+                .map_or_else(|_| Reply::html(404, "no"), |bytes| Reply::new(200, bytes))
+        });
+        remote.set_index("https://index.example.com/index.json").configure(&upstream.yaml());
+        for project in [&mut local, &mut remote] {
+            for name in NAMES {
+                project.set_env(name, &proxy);
+            }
+            project.set_env("NO_PROXY", "").set_env("no_proxy", "");
+            project.install(&["echo"]);
+            let _ = project.call("echo.message.send", json!({ "message": "x" })).output();
+        }
+        assert!(server.count(packs::INDEX) == 1 && upstream.requests().len() == 2);
+    }
+    evil.assert_untouched();
+}
+
+#[test]
 fn tls_that_does_not_hold_is_refused() {
     for flaw in [Flaw::WrongName, Flaw::Expired, Flaw::UnknownIssuer] {
         let upstream = Upstream::start();

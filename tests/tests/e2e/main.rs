@@ -2,6 +2,7 @@
 //! is linked once and the tests of all areas run side by side.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of this program is tests")]
+#![allow(clippy::print_stdout, reason = "what is skipped on a machine is said")]
 
 mod call;
 mod canary;
