@@ -158,7 +158,7 @@ impl Caller {
             Breach::NotAnObject(why) => CallError::args(format!("the arguments are not a JSON object: {why}")),
             Breach::Refused(problems) => {
                 CallError::args(format!("the arguments do not fit `{name}`: {}", problems.join("; ")))
-                    .with_hint(&format!("see the fields of the tool: rig list --json, or rig info {}", tool.pack.id()))
+                    .with_hint(&format!("see the arguments of the tool: rig info {}", tool.pack.id()))
             }
             Breach::Unusable(why) => CallError::broken_pack(format!("its input schema cannot be used: {why}")),
         })

@@ -204,7 +204,7 @@ pub struct Limits {
     /// Linear memory in total.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<ByteSize>,
-    /// Wall clock of one attempt, in seconds.
+    /// Wall clock of one call with all its attempts, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<u32>,
     /// The size of one output.

@@ -121,7 +121,7 @@ impl Stage {
         format!(
             "To go on from here:\n\n  export PATH={}:$PATH RIG_HOME={}\n  cd {}\n  \
              echo 'GITHUB_TOKEN=…' > .env       # a token that may read pull requests\n  \
-             rig call github.pulls.list '{{\"owner\":\"rust-lang\",\"repo\":\"rust\"}}'\n  \
+             rig call github.pulls.list '{{\"repo\":\"rust-lang/rust\"}}'\n  \
              rig --help\n\nand `cargo xtask test` in the checkout runs every test.",
             bin.display(),
             self.home.display(),

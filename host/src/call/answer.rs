@@ -62,8 +62,10 @@ impl CallError {
 
     pub(super) fn needs_approval(tool: &str, risk: RiskClass) -> Self {
         let message = format!("`{tool}` is of risk class {}, which a person must approve first", risk.as_str());
-        Self::new(ErrorKind::ApprovalRequired, message)
-            .with_hint("calls of this class are refused unless `policy.require_approval_for` in rig.yaml leaves it out")
+        Self::new(ErrorKind::ApprovalRequired, message).with_hint(
+            "this version cannot ask for approval: whoever runs the project can allow the class by leaving it out of \
+                 `policy.require_approval_for` in rig.yaml",
+        )
     }
 
     pub(super) fn args(message: impl Into<String>) -> Self {

@@ -44,7 +44,9 @@ impl Caller {
             self.gate.prepare().map_err(|error| CallError::settings(&error))?;
         }
         let program = self.program(pack).await?;
-        let timeout = request.timeout.unwrap_or(self.policy.timeout).min(self.policy.timeout);
+        // A timeout in the grant was consented to and replaces the policy's, up or down; a caller can only shorten it.
+        let allowed = reach.timeout.unwrap_or(self.policy.timeout);
+        let timeout = request.timeout.map_or(allowed, |asked| asked.min(allowed));
         let deadline = started + timeout;
         let repeatable = tool.tool.idempotent || tool.tool.def.risk_class == rig_specs::rtp::RiskClass::Read;
         let attempts = if repeatable { self.policy.retries + 1 } else { 1 };
@@ -108,14 +110,13 @@ impl Caller {
         timeout: Duration,
         cancel: CancellationToken,
     ) -> Result<String, CallError> {
-        let own_deadline = reach.timeout.map_or(deadline, |timeout| deadline.min(Instant::now() + timeout));
         let context = Context {
             request_id: id.to_owned(),
             tenant_id: request.context.tenant_id.clone().unwrap_or_default(),
             actor: request.context.actor.clone().unwrap_or_default(),
             attempt: record.attempts,
             idempotency_key: id.to_owned(),
-            deadline_ms: wall_clock_ms(own_deadline),
+            deadline_ms: wall_clock_ms(deadline),
         };
         let invoke = tool.pack.verified.locked.granted.invoke.clone().map(|granted| {
             let inner = InnerCalls {
@@ -124,7 +125,7 @@ impl Caller {
                 granted,
                 context: request.context.clone(),
                 depth: request.depth,
-                deadline: own_deadline,
+                deadline: deadline,
                 cancel: cancel.clone(),
             };
             Arc::new(inner) as Arc<dyn Invoke>
@@ -133,7 +134,7 @@ impl Caller {
             tool: tool.tool.def.name.clone(),
             args: request.args.clone(),
             context,
-            deadline: own_deadline,
+            deadline: deadline,
             cancel,
             limits: reach.limits,
             reach: CallReach {
@@ -148,10 +149,7 @@ impl Caller {
         match outcome.result {
             Ok(output) => Ok(output),
             Err(Failure::Tool(error)) => Err(CallError::tool(error)),
-            Err(Failure::Stopped(stop)) => {
-                let seconds = reach.timeout.map_or(timeout, |own| own.min(timeout)).as_secs();
-                Err(CallError::stopped(&stop, seconds))
-            }
+            Err(Failure::Stopped(stop)) => Err(CallError::stopped(&stop, timeout.as_secs())),
         }
     }
 

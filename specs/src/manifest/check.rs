@@ -33,10 +33,12 @@ impl Manifest {
                 }
             }
             for inject in &decl.inject {
-                if let Inject::Header { name, .. } = inject
-                    && !is_token(name)
-                {
-                    problems.push(format!("secret `{slot}`: `{name}` is not the name of a header"));
+                if let Inject::Header { name, .. } = inject {
+                    if !is_token(name) {
+                        problems.push(format!("secret `{slot}`: `{name}` is not the name of a header"));
+                    } else if is_host_header(name) {
+                        problems.push(format!("secret `{slot}`: the header `{name}` is the host's own"));
+                    }
                 }
             }
         }
@@ -115,6 +117,23 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
+/// Headers that frame a message or belong to one hop: nobody may put a secret there.
+fn is_host_header(name: &str) -> bool {
+    const OWN: [&str; 9] = [
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "keep-alive",
+        "te",
+        "trailer",
+        "upgrade",
+        "expect",
+    ];
+    let name = name.to_ascii_lowercase();
+    OWN.contains(&name.as_str()) || name.starts_with("proxy-")
+}
+
 fn is_tool_name(text: &str) -> bool {
     text.len() <= 128
         && text.split('.').all(|part| {
@@ -148,7 +167,7 @@ mod tests {
     #[test]
     fn manifests_are_checked() {
         assert!(problems(|_| ()).is_empty(), "control: nothing is wrong with the manifest that is changed below");
-        let cases: [Case; 12] = [
+        let cases: [Case; 13] = [
             (|m| m["network"][0]["host"] = json!("API.example.com"), "network host `API.example.com` is neither"),
             (|m| m["network"][0]["host"] = json!("*.com"), "network host `*.com` is neither"),
             (|m| m["network"][0]["host"] = json!("a.example.com."), "network host `a.example.com.` is neither"),
@@ -168,6 +187,10 @@ mod tests {
             (
                 |m| m["secrets"]["TOKEN"]["inject"] = json!([{ "type": "header", "name": "a b" }]),
                 "`a b` is not the name of a header",
+            ),
+            (
+                |m| m["secrets"]["TOKEN"]["inject"] = json!([{ "type": "header", "name": "Host" }]),
+                "the header `Host` is the host's own",
             ),
             (|m| m["config"] = json!({ "TOKEN": {} }), "`TOKEN` is both a secret and a config setting"),
         ];

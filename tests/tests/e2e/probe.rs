@@ -24,7 +24,7 @@ fn files_last_from_call_to_call() {
     assert_eq!(call(&project, "file.list", json!({})).output()["names"], json!(["a/b"]));
 
     let error =
-        call(&project, "file.write", json!({ "path": "big", "text": "x".repeat(65_536) })).error("permission_error");
+        call(&project, "file.write", json!({ "path": "big", "text": "x".repeat(65_536) })).error("policy_blocked");
     assert!(error["message"].as_str().is_some_and(|text| text.contains("65536 bytes")), "{error}");
     let _ = call(&project, "file.read", json!({ "path": "../../../rig.yaml" })).error("validation_error");
     let _ = call(&project, "file.read", json!({ "path": "/etc/passwd" })).error("validation_error");

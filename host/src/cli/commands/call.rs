@@ -10,7 +10,7 @@ use rig_host::{
     call::{Called, Caller, Request},
     secrets::Provider,
 };
-use rig_specs::rtp::CallContext;
+use rig_specs::{PackId, rtp::CallContext};
 use tokio_util::sync::CancellationToken;
 
 use super::list::snapshot;
@@ -27,8 +27,15 @@ const MAX_INPUT: u64 = 256 << 20;
 pub fn run(session: &Session, args: Call) -> Result<u8, Failure> {
     let started = Instant::now();
     let project = session.project()?;
-    let snapshot = Arc::new(snapshot(session, &project)?);
-    let gate = Session::gate(Some(&project))?;
+    let (snapshot, broken) = snapshot(session, &project);
+    for (id, failure) in broken {
+        if PackId::of_tool(&args.tool).as_ref() == Some(&id) {
+            return Err(failure);
+        }
+        session.ui.warn(&failure.to_string());
+    }
+    let snapshot = Arc::new(snapshot);
+    let gate = session.gate(&project)?;
     let provider = Arc::new(Provider::new(project.env_path()));
     let config = project.config().clone();
     let caller = Caller::new(snapshot, session.sandbox()?, gate, provider, config, &session.home, project.root());
