@@ -125,7 +125,7 @@ impl Caller {
                 granted,
                 context: request.context.clone(),
                 depth: request.depth,
-                deadline: deadline,
+                deadline,
                 cancel: cancel.clone(),
             };
             Arc::new(inner) as Arc<dyn Invoke>
@@ -134,7 +134,7 @@ impl Caller {
             tool: tool.tool.def.name.clone(),
             args: request.args.clone(),
             context,
-            deadline: deadline,
+            deadline,
             cancel,
             limits: reach.limits,
             reach: CallReach {

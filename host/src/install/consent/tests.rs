@@ -53,7 +53,7 @@ fn everything_that_is_asked_for_is_shown() {
             "network": [{ "origin": "https://api.github.com", "methods": ["GET", "POST"], "paths": ["/repos/*"], "follow": false }],
             "secrets": [{
                 "slot": "GITHUB_TOKEN", "description": "A token.", "hosts": ["api.github.com"],
-                "places": ["the header Authorization (Bearer)"], "tools": ["github.thing.get"],
+                "places": ["the header Authorization: Bearer"], "tools": ["github.thing.get"],
             }],
             "config": [{ "name": "GITHUB_ORG", "description": "The organisation.", "required": false, "default": "acme" }],
             "storage": 1 << 20,
