@@ -97,7 +97,7 @@ fn check(
     let value = |text: &str| serde_json::from_str::<serde_json::Value>(text);
     let native = value(&rig::native(args)?)?;
     let bare = value(&runtime.block_on(bare.call(args))?)?;
-    let result = runtime.block_on(pipeline.call(args)).result;
+    let result = runtime.block_on(pipeline.call(args)).answer.into_result();
     let output =
         result.output.map(serde_json::Value::Object).ok_or_else(|| format!("the call failed: {:?}", result.error))?;
     if native == bare && bare == output { Ok(()) } else { Err("the candidates do not agree".into()) }

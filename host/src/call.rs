@@ -6,6 +6,7 @@
 //! into it.
 
 pub mod catalog;
+pub mod contract;
 pub mod json;
 pub mod policy;
 pub mod reach;
@@ -14,6 +15,7 @@ pub mod schema;
 mod answer;
 mod attempt;
 mod inner;
+mod scan;
 
 use std::{
     path::PathBuf,
@@ -21,15 +23,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rig_specs::{
-    config::Config,
-    rtp::{CallContext, ErrorKind, ToolResult},
-};
-use serde_json::{Map, Value};
+use rig_specs::{config::Config, rtp::CallContext};
 use tokio_util::sync::CancellationToken;
 
-pub use answer::CallError;
+pub use answer::{Answer, CallError};
 pub use catalog::{Snapshot, Tool, VerifiedPack};
+use contract::Breach;
 
 use crate::{
     egress::{EgressRecord, Gate},
@@ -58,7 +57,7 @@ pub struct Request {
 #[derive(Debug)]
 pub struct Called {
     /// The answer.
-    pub result: ToolResult,
+    pub answer: Answer,
     /// The facts.
     pub record: Record,
 }
@@ -124,7 +123,7 @@ impl Caller {
             None => Err(CallError::unknown_tool(&request.tool, &self.snapshot)),
         };
         record.duration = started.elapsed();
-        Called { result: answer::result(ended, id, tool.map(|tool| &*tool.pack), &self.snapshot), record }
+        Called { answer: Answer::new(ended, id, tool.map(|tool| &*tool.pack), &self.snapshot), record }
     }
 
     async fn run(
@@ -135,7 +134,7 @@ impl Caller {
         cancel: CancellationToken,
         started: Instant,
         record: &mut Record,
-    ) -> Result<Map<String, Value>, CallError> {
+    ) -> Result<String, CallError> {
         let def = &tool.tool.def;
         let decision = self.policy.decide(&def.name, def.risk_class);
         if let Decision::Deny(rule) = decision {
@@ -154,17 +153,15 @@ impl Caller {
             return Err(CallError::args(format!("the arguments are {} bytes long, the limit is {limit}", args.len()))
                 .with_hint("send less, or raise `limits.args` in rig.yaml"));
         }
-        let object =
-            json::object(args).map_err(|why| CallError::args(format!("the arguments are not a JSON object: {why}")))?;
-        let schema =
-            tool.input().map_err(|why| CallError::broken_pack(format!("its input schema cannot be used: {why}")))?;
-        let value = Value::Object(object);
-        if schema.accepts(&value) {
-            return Ok(());
-        }
-        let problems = schema.explain(&value).join("; ");
-        let hint = format!("see the fields of the tool: rig list --json, or rig info {}", tool.pack.id());
-        Err(CallError::args(format!("the arguments do not fit `{}`: {problems}", tool.tool.def.name)).with_hint(&hint))
+        let name = &tool.tool.def.name;
+        tool.input.check(args).map_err(|breach| match breach {
+            Breach::NotAnObject(why) => CallError::args(format!("the arguments are not a JSON object: {why}")),
+            Breach::Refused(problems) => {
+                CallError::args(format!("the arguments do not fit `{name}`: {}", problems.join("; ")))
+                    .with_hint(&format!("see the arguments of the tool: rig info {}", tool.pack.id()))
+            }
+            Breach::Unusable(why) => CallError::broken_pack(format!("its input schema cannot be used: {why}")),
+        })
     }
 }
 
@@ -174,10 +171,4 @@ impl Record {
     pub fn used_network(&self) -> bool {
         !self.egress.is_empty()
     }
-}
-
-/// Whether the result of a call asks for a person.
-#[must_use]
-pub fn waits_for_approval(result: &ToolResult) -> bool {
-    result.error.as_ref().is_some_and(|error| error.kind == ErrorKind::ApprovalRequired)
 }

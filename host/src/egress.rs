@@ -37,6 +37,8 @@ pub struct Settings {
     pub proxy: Option<String>,
     /// Files with certificate authorities (PEM) that are trusted beside the public ones.
     pub extra_ca: Vec<PathBuf>,
+    /// Whether nothing is sent at all.
+    pub offline: bool,
     /// Hosts that may be at private addresses: names, `*.corp.example`, or addresses.
     pub allow_private: Vec<String>,
 }

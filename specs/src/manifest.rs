@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ByteSize, PackId, rtp::PackTool};
 
+mod check;
+
 /// The name of the component's custom section that holds an [`EmbeddedPack`] as JSON.
 pub const SECTION: &str = "rig-pack";
 
@@ -202,7 +204,7 @@ pub struct Limits {
     /// Linear memory in total.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<ByteSize>,
-    /// Wall clock of one attempt, in seconds.
+    /// Wall clock of one call with all its attempts, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<u32>,
     /// The size of one output.
@@ -281,51 +283,6 @@ impl Manifest {
             limits: self.limits.clone(),
         }
     }
-
-    /// What is wrong with the manifest taken alone, one sentence each; empty when nothing is.
-    #[must_use]
-    pub fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        for rule in &self.network {
-            let host = &rule.host;
-            problems.extend(host_problem(host, &self.config).map(|why| format!("network host `{host}` {why}")));
-            if rule.methods.is_empty() || rule.methods.iter().any(|m| !is_method(m)) {
-                problems.push(format!("network host `{host}`: methods are upper-case words such as GET, at least one"));
-            }
-            if rule.paths.is_empty() || rule.paths.iter().any(|p| !p.starts_with('/')) {
-                problems.push(format!("network host `{host}`: every path starts with `/`, and there is at least one"));
-            }
-        }
-        for (slot, decl) in &self.secrets {
-            if !is_env_name(slot) {
-                problems.push(format!("secret `{slot}`: a slot is written in capitals, digits and underscores"));
-            }
-            if decl.hosts.is_empty() || decl.inject.is_empty() {
-                problems.push(format!("secret `{slot}` names no host or no place to inject it"));
-            }
-            for host in &decl.hosts {
-                if !self.network.iter().any(|rule| rule.host == *host) {
-                    problems.push(format!("secret `{slot}` is bound to `{host}`, which no [[network]] entry names"));
-                }
-            }
-            for inject in &decl.inject {
-                if let Inject::Header { name, .. } = inject
-                    && !is_token(name)
-                {
-                    problems.push(format!("secret `{slot}`: `{name}` is not the name of a header"));
-                }
-            }
-        }
-        for name in self.config.keys() {
-            if !is_env_name(name) {
-                problems.push(format!("config `{name}`: a name is written in capitals, digits and underscores"));
-            }
-            if self.secrets.contains_key(name) {
-                problems.push(format!("`{name}` is both a secret and a config setting"));
-            }
-        }
-        problems
-    }
 }
 
 /// What `rig build` embeds in a component: the manifest and the pack's description of its tools.
@@ -343,75 +300,6 @@ pub struct EmbeddedPack {
 impl EmbeddedPack {
     /// The version of the shape that this code reads and writes.
     pub const FORMAT: u32 = 1;
-
-    /// What is wrong with the manifest and the tools together, one sentence each; empty when nothing is.
-    #[must_use]
-    pub fn problems(&self) -> Vec<String> {
-        let mut problems = self.manifest.problems();
-        let id = &self.manifest.pack.id;
-        if self.tools.is_empty() {
-            problems.push("the pack has no tools".into());
-        }
-        for (position, tool) in self.tools.iter().enumerate() {
-            let def = &tool.def;
-            let name = def.name.escape_debug();
-            if PackId::of_tool(&def.name).as_ref() != Some(id) || !is_tool_name(&def.name) {
-                problems.push(format!("tool `{name}`: a tool of this pack is named `{id}.noun.verb`"));
-            }
-            if self.tools[..position].iter().any(|other| other.def.name == def.name) {
-                problems.push(format!("tool `{name}` is described twice"));
-            }
-            if def.description.trim().is_empty() {
-                problems.push(format!("tool `{name}` has no description"));
-            }
-            for (which, schema) in [("input", &def.input_schema), ("output", &def.output_schema)] {
-                if schema.get("type").and_then(|t| t.as_str()) != Some("object") {
-                    problems.push(format!("tool `{name}`: the root of its {which} schema must be of type object"));
-                }
-            }
-            for slot in &def.auth_slots {
-                if !self.manifest.secrets.contains_key(slot) {
-                    problems
-                        .push(format!("tool `{name}` uses the secret `{slot}`, which the manifest does not declare"));
-                }
-            }
-        }
-        problems
-    }
-}
-
-fn host_problem(host: &str, config: &BTreeMap<String, ConfigDecl>) -> Option<String> {
-    if let Some((_, rest)) = host.split_once("{config.") {
-        let name = rest.split_once('}').map_or(rest, |(name, _)| name);
-        return (!config.contains_key(name)).then(|| format!("uses `{name}`, which [config] does not declare"));
-    }
-    let name = host.strip_prefix("*.").unwrap_or(host);
-    let good = !name.is_empty()
-        && !name.ends_with('.')
-        && (!host.starts_with("*.") || name.contains('.'))
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.' | b'_'));
-    (!good).then(|| "is neither a lower-case host name nor `*.` and a name with a dot".into())
-}
-
-fn is_method(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase())
-}
-
-fn is_env_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_uppercase())
-        && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
-}
-
-fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-}
-
-fn is_tool_name(text: &str) -> bool {
-    text.len() <= 128
-        && text.split('.').all(|part| {
-            part.starts_with(|c: char| c.is_ascii_alphabetic())
-                && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        })
 }
 
 // `skip_serializing_if` hands over a reference.

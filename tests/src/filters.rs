@@ -1,5 +1,7 @@
 //! What differs from run to run, and the names that stand for it in snapshots.
 
+use regex::Regex;
+
 /// Patterns and what replaces them, in the order they are applied.
 pub(crate) const FILTERS: &[(&str, &str)] = &[
     (r"[0-9a-f]{64}", "[SHA256]"),
@@ -14,6 +16,15 @@ pub(crate) const FILTERS: &[(&str, &str)] = &[
     (r"\b\d+(?:\.\d+)? ?(?:ns|µs|ms|s|seconds?)\b", "[DURATION]"),
     (r"[ \t]+\n", "\n"),
 ];
+
+/// A text with everything replaced that differs from run to run, so that two of them can be compared.
+#[must_use]
+pub fn normalised(text: &str) -> String {
+    FILTERS.iter().fold(text.to_owned(), |text, (pattern, shown)| {
+        let pattern = Regex::new(pattern).unwrap_or_else(|error| panic!("{error}"));
+        pattern.replace_all(&text, *shown).into_owned()
+    })
+}
 
 /// A path as a pattern that matches it literally.
 pub(crate) fn literal(text: &str) -> String {

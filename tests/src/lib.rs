@@ -5,6 +5,7 @@
 //! - [`Upstream`]: stands in for the services that packs talk to, under their real names, over real TLS.
 //! - [`IndexServer`]: serves an index and its components over loopback HTTP, as badly as a test wants.
 //! - [`packs`]: components and indexes to install, good and bad. [`guest`]: packs that do what a test writes down in text.
+//! - [`console`]: the commands of the documentation and what it says they print.
 //!
 //! What is not here: building. `cargo xtask test` builds the binary and the packs and says where they are.
 
@@ -27,10 +28,12 @@ mod run;
 mod tls;
 mod upstream;
 
+pub mod console;
 pub mod guest;
 pub mod packs;
 
 pub use artifacts::rig as rig_path;
+pub use filters::normalised;
 pub use http::{Recorded, Reply};
 pub use index_server::IndexServer;
 pub use insta;

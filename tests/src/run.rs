@@ -19,6 +19,11 @@ const TICK: Duration = Duration::from_millis(2);
 /// The exit code of a Rust program that panicked.
 const PANICKED: i32 = 101;
 
+/// Whether a line is the standard library's own report of a panic. A guest's panic stands in its log in other words.
+fn is_panic(line: &str) -> bool {
+    line.starts_with("thread '") && line.contains("panicked at")
+}
+
 /// A command that is about to be run; made by [`crate::Project::run`].
 #[must_use = "nothing runs until `output` or `spawn`"]
 pub struct Run {
@@ -160,7 +165,7 @@ impl Child {
             stderr: text(stderr),
         };
         assert!(status.is_some(), "`{}` hung and was killed:\n{output}", self.command);
-        let panicked = output.code == Some(PANICKED) || output.stderr.contains("panicked at");
+        let panicked = output.code == Some(PANICKED) || output.stderr.lines().any(is_panic);
         assert!(!panicked, "`{}` panicked:\n{output}", self.command);
         for canary in &self.canaries {
             output.lacks(canary);

@@ -46,7 +46,7 @@ const SCENES: [Scene; 9] = [
     scene("What it may reach, and which secret goes there:", &["info", "github"]),
     Scene {
         about: "Without the secret, the call ends before the sandbox starts, and says what to set:",
-        words: &["call", "github.pulls.list", r#"{"owner":"rust-lang","repo":"rust"}"#],
+        words: &["call", "github.pulls.list", r#"{"repo":"rust-lang/rust"}"#],
         exit: EXIT_TOOL_ERROR,
     },
 ];
@@ -59,7 +59,7 @@ pub(crate) fn run(checkout: &Checkout) -> Result<(), Fail> {
     let toolchain = crate::toolchain(checkout)?;
     println!("building rig (the first time takes some minutes)");
     let rig = checkout.build_rig()?;
-    let index = packs::build_all(checkout, &rig, &toolchain)?;
+    let index = packs::build_examples(checkout, &rig, &toolchain)?;
     let built = started.elapsed();
 
     let stage = Stage::set(checkout, rig)?;
@@ -121,7 +121,7 @@ impl Stage {
         format!(
             "To go on from here:\n\n  export PATH={}:$PATH RIG_HOME={}\n  cd {}\n  \
              echo 'GITHUB_TOKEN=…' > .env       # a token that may read pull requests\n  \
-             rig call github.pulls.list '{{\"owner\":\"rust-lang\",\"repo\":\"rust\"}}'\n  \
+             rig call github.pulls.list '{{\"repo\":\"rust-lang/rust\"}}'\n  \
              rig --help\n\nand `cargo xtask test` in the checkout runs every test.",
             bin.display(),
             self.home.display(),

@@ -83,5 +83,6 @@ fn toolchain(checkout: &Checkout) -> Result<Toolchain, Fail> {
 fn build_packs(checkout: &Checkout) -> Result<(), Fail> {
     let toolchain = toolchain(checkout)?;
     let rig = checkout.build_rig()?;
-    packs::build_all(checkout, &rig, &toolchain).map(drop)
+    packs::build_examples(checkout, &rig, &toolchain)?;
+    packs::build_for_tests(checkout, &rig, &toolchain)
 }

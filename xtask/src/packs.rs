@@ -1,4 +1,5 @@
-//! Builds the example packs with the built `rig`, those only whose inputs changed, and writes their index.
+//! Builds the example packs with the built `rig`, those only whose inputs changed, and writes their index. The packs that only tests
+//! call are built beside them and stand in no index.
 
 use std::{
     fs,
@@ -24,22 +25,44 @@ struct Stamp {
     sha256: Sha256,
 }
 
-/// Builds what has changed, writes the index and returns where it is.
-pub(crate) fn build_all(checkout: &Checkout, rig: &Path, toolchain: &Toolchain) -> Result<PathBuf, Fail> {
+/// The folder of the packs that go into the index.
+const EXAMPLES: &str = "example-packs";
+
+/// The folder of the packs that only tests call.
+const FOR_TESTS: &str = "tests/packs";
+
+/// Builds the example packs that have changed, writes their index and returns where it is.
+pub(crate) fn build_examples(checkout: &Checkout, rig: &Path, toolchain: &Toolchain) -> Result<PathBuf, Fail> {
+    let packs = build_all(checkout, rig, toolchain, &sources(checkout, EXAMPLES)?)?;
+    index::write(&checkout.packs(), packs)
+}
+
+/// Builds the packs for tests that have changed.
+pub(crate) fn build_for_tests(checkout: &Checkout, rig: &Path, toolchain: &Toolchain) -> Result<(), Fail> {
+    build_all(checkout, rig, toolchain, &sources(checkout, FOR_TESTS)?).map(drop)
+}
+
+/// Builds those that have changed; answers all with what they say about themselves.
+fn build_all(
+    checkout: &Checkout,
+    rig: &Path,
+    toolchain: &Toolchain,
+    sources: &[PathBuf],
+) -> Result<Vec<(String, index::Inspected)>, Fail> {
     let out = checkout.packs();
     let stamps = out.join(".stamps");
     fs::create_dir_all(&stamps).map_err(Fail::io("make", &stamps))?;
     let mut packs = Vec::new();
     let mut unchanged = 0;
-    for dir in sources(checkout)? {
+    for dir in sources {
         let stamp_file = stamps.join(dir.file_name().unwrap_or_default()).with_added_extension("json");
-        let inputs = inputs::hash(checkout, &dir, toolchain)?;
+        let inputs = inputs::hash(checkout, dir, toolchain)?;
         let old = read_stamp(&stamp_file);
         let file = if let Some(old) = old.as_ref().filter(|old| old.inputs == inputs && is_intact(&out, old)) {
             unchanged += 1;
             old.file.clone()
         } else {
-            let new = build(checkout, rig, toolchain, &dir, inputs)?;
+            let new = build(checkout, rig, toolchain, dir, inputs)?;
             if let Some(old) = old.filter(|old| old.file != new.file) {
                 // A released version would stay; here nobody could say what it was built from.
                 let _ = fs::remove_file(out.join(old.file));
@@ -52,14 +75,13 @@ pub(crate) fn build_all(checkout: &Checkout, rig: &Path, toolchain: &Toolchain) 
         packs.push((file, inspected));
     }
     let count = packs.len();
-    let index = index::write(&out, packs)?;
     println!("{count} packs in {} ({} built, {unchanged} unchanged)", out.display(), count - unchanged);
-    Ok(index)
+    Ok(packs)
 }
 
-/// The folders of the packs, sorted.
-fn sources(checkout: &Checkout) -> Result<Vec<PathBuf>, Fail> {
-    let dir = checkout.root().join("example-packs");
+/// The folders of packs below a folder, sorted.
+fn sources(checkout: &Checkout, folder: &str) -> Result<Vec<PathBuf>, Fail> {
+    let dir = checkout.root().join(folder);
     let entries = fs::read_dir(&dir).map_err(Fail::io("read", &dir))?;
     let mut found: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
     found.retain(|path| path.join("rig-pack.toml").is_file());
@@ -169,7 +191,7 @@ fi
                 tools: PathBuf::new(),
                 std_sources: PathBuf::new(),
             };
-            let index = build_all(&checkout, &root.join("rig"), &toolchain);
+            let index = build_examples(&checkout, &root.join("rig"), &toolchain);
             let log = fs::read_to_string(root.join("built")).unwrap_or_default();
             (index, log.lines().count())
         }

@@ -105,7 +105,10 @@ pub(crate) fn run(checkout: &Checkout, filters: &[String]) -> Result<(), Fail> {
     }
     let rig = report.step("build", || checkout.build_rig());
     let packs = match (&rig, &toolchain) {
-        (Some(rig), Some(toolchain)) => report.step("packs", || packs::build_all(checkout, rig, toolchain)),
+        (Some(rig), Some(toolchain)) => report.step("packs", || {
+            packs::build_for_tests(checkout, rig, toolchain)?;
+            packs::build_examples(checkout, rig, toolchain)
+        }),
         _ => None,
     };
     if packs.is_some() {

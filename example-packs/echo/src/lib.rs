@@ -1,7 +1,11 @@
-//! The smallest useful pack: a tool that answers what it was given. It needs nothing of the host, so a call measures what calling
-//! a pack costs.
+//! The smallest useful pack: a tool that reads its arguments into values, as tools do, and answers them. It needs nothing of the
+//! host, so a call measures what calling a pack costs.
 
-use rig_sdk::{Result, json::Object, tool};
+use rig_sdk::{
+    Result,
+    json::{Map, Value},
+    tool,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -12,7 +16,7 @@ pub struct Echo {
     pub message: String,
     /// The data, unchanged. Absent when none was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<Object>,
+    pub data: Option<Map<String, Value>>,
 }
 
 /// Sends a message, and any data with it, and answers both unchanged. Use it to check that tools can be called at all.
@@ -33,7 +37,7 @@ pub fn send(
     /// The message to send back.
     message: String,
     /// Any JSON object to send back with it.
-    data: Option<Object>,
+    data: Option<Map<String, Value>>,
 ) -> Result<Echo> {
     Ok(Echo { message, data })
 }
@@ -56,7 +60,7 @@ mod tests {
         let cases = [
             (r#"{"message": "hi"}"#, r#"{"message":"hi"}"#),
             (r#"{"message": "hi", "data": null}"#, r#"{"message":"hi"}"#),
-            (r#"{"data": {"b": 1.50, "a": []}, "message": ""}"#, r#"{"message":"","data":{"b": 1.50, "a": []}}"#),
+            (r#"{"data": {"b": 1.50, "a": []}, "message": ""}"#, r#"{"message":"","data":{"a":[],"b":1.5}}"#),
             (r#"{"message": "\u00e9\n\"", "data": {}}"#, r#"{"message":"é\n\"","data":{}}"#),
         ];
         for (args, output) in cases {
@@ -68,6 +72,6 @@ mod tests {
     fn only_an_object_is_data() {
         let error = call(r#"{"message": "hi", "data": [1]}"#).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ValidationError);
-        assert!(error.message().starts_with("the arguments do not fit: expected a JSON object"), "{error}");
+        assert!(error.message().starts_with("the arguments do not fit: invalid type: sequence"), "{error}");
     }
 }

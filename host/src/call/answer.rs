@@ -4,9 +4,11 @@ use rig_specs::{
     PackId,
     rtp::{ErrorKind, RiskClass, ToolError, ToolResult},
 };
-use serde_json::{Map, Value};
 
-use super::catalog::{Pack, Snapshot};
+use super::{
+    catalog::{Pack, Snapshot},
+    json,
+};
 use crate::{
     egress,
     install::StoreError,
@@ -60,8 +62,10 @@ impl CallError {
 
     pub(super) fn needs_approval(tool: &str, risk: RiskClass) -> Self {
         let message = format!("`{tool}` is of risk class {}, which a person must approve first", risk.as_str());
-        Self::new(ErrorKind::ApprovalRequired, message)
-            .with_hint("calls of this class are refused unless `policy.require_approval_for` in rig.yaml leaves it out")
+        Self::new(ErrorKind::ApprovalRequired, message).with_hint(
+            "this version cannot ask for approval: whoever runs the project can allow the class by leaving it out of \
+                 `policy.require_approval_for` in rig.yaml",
+        )
     }
 
     pub(super) fn args(message: impl Into<String>) -> Self {
@@ -112,34 +116,66 @@ impl CallError {
     }
 }
 
-pub(super) fn result(
-    ended: Result<Map<String, Value>, CallError>,
-    id: String,
-    pack: Option<&Pack>,
-    snapshot: &Snapshot,
-) -> ToolResult {
-    let (output, error) = match ended {
-        Ok(output) => (Some(output), None),
-        Err(CallError { kind, message, retryable, upstream_code, hints }) => {
-            let error = ToolError {
-                kind,
-                message,
-                retryable,
-                upstream_code,
-                remediation_hints: hints,
-                correlation_id: id.clone(),
-            };
-            (None, Some(error))
+/// What a call answers: a [`ToolResult`] whose output is still the text that the tool wrote, already checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The output, a JSON object, or the error.
+    pub ended: Result<String, ToolError>,
+    /// The id of the call.
+    pub correlation_id: String,
+    /// The pack that was called; empty when the tool is unknown.
+    pub pack: String,
+    /// Its version.
+    pub pack_version: String,
+    /// Of the whole snapshot.
+    pub interface_hash: String,
+    /// Of the snapshot.
+    pub pack_set_version: String,
+}
+
+impl Answer {
+    pub(super) fn new(ended: Result<String, CallError>, id: String, pack: Option<&Pack>, snapshot: &Snapshot) -> Self {
+        let error = |error: CallError| ToolError {
+            kind: error.kind,
+            message: error.message,
+            retryable: error.retryable,
+            upstream_code: error.upstream_code,
+            remediation_hints: error.hints,
+            correlation_id: id.clone(),
+        };
+        Self {
+            ended: ended.map_err(error),
+            correlation_id: id,
+            pack: pack.map(|pack| pack.id().to_string()).unwrap_or_default(),
+            pack_version: pack.map(Pack::version).unwrap_or_default(),
+            interface_hash: snapshot.interface_hash.clone(),
+            pack_set_version: snapshot.pack_set_version.clone(),
         }
-    };
-    ToolResult {
-        ok: error.is_none(),
-        output,
-        error,
-        correlation_id: id,
-        pack: pack.map(|pack| pack.id().to_string()).unwrap_or_default(),
-        pack_version: pack.map(Pack::version).unwrap_or_default(),
-        interface_hash: snapshot.interface_hash.clone(),
-        pack_set_version: snapshot.pack_set_version.clone(),
+    }
+
+    /// Whether a person must approve the call first.
+    #[must_use]
+    pub fn waits_for_approval(&self) -> bool {
+        self.ended.as_ref().is_err_and(|error| error.kind == ErrorKind::ApprovalRequired)
+    }
+
+    /// With the output as a value, for showing and for programs in this process.
+    #[must_use]
+    pub fn into_result(self) -> ToolResult {
+        let (output, error) = match self.ended {
+            // The text was checked to be one object; nothing else can come of it.
+            Ok(text) => (Some(json::object(&text).unwrap_or_default()), None),
+            Err(error) => (None, Some(error)),
+        };
+        ToolResult {
+            ok: error.is_none(),
+            output,
+            error,
+            correlation_id: self.correlation_id,
+            pack: self.pack,
+            pack_version: self.pack_version,
+            interface_hash: self.interface_hash,
+            pack_set_version: self.pack_set_version,
+        }
     }
 }

@@ -6,14 +6,14 @@ use std::{
 };
 
 use rig_specs::rtp::ErrorKind;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     CallError, Caller, Record, Request,
     catalog::{Pack, Tool},
+    contract::Breach,
     inner::InnerCalls,
-    json,
     reach::{self, PackReach},
 };
 use crate::{
@@ -35,7 +35,7 @@ impl Caller {
         cancel: CancellationToken,
         started: Instant,
         record: &mut Record,
-    ) -> Result<Map<String, Value>, CallError> {
+    ) -> Result<String, CallError> {
         let pack = &tool.pack;
         let reach = self.reach(pack)?;
         let secrets = Arc::new(self.secrets(tool, record)?);
@@ -44,7 +44,9 @@ impl Caller {
             self.gate.prepare().map_err(|error| CallError::settings(&error))?;
         }
         let program = self.program(pack).await?;
-        let timeout = request.timeout.unwrap_or(self.policy.timeout).min(self.policy.timeout);
+        // A timeout in the grant was consented to and replaces the policy's, up or down; a caller can only shorten it.
+        let allowed = reach.timeout.unwrap_or(self.policy.timeout);
+        let timeout = request.timeout.map_or(allowed, |asked| asked.min(allowed));
         let deadline = started + timeout;
         let repeatable = tool.tool.idempotent || tool.tool.def.risk_class == rig_specs::rtp::RiskClass::Read;
         let attempts = if repeatable { self.policy.retries + 1 } else { 1 };
@@ -70,7 +72,7 @@ impl Caller {
                 )
                 .await;
             let answer = match ended {
-                Ok(output) => checked_output(tool, &output, redactor),
+                Ok(output) => checked_output(tool, output, redactor.filter(|_| !secrets.is_empty())),
                 Err(error) => Err(redacted(error, redactor)),
             };
             match answer {
@@ -108,14 +110,13 @@ impl Caller {
         timeout: Duration,
         cancel: CancellationToken,
     ) -> Result<String, CallError> {
-        let own_deadline = reach.timeout.map_or(deadline, |timeout| deadline.min(Instant::now() + timeout));
         let context = Context {
             request_id: id.to_owned(),
             tenant_id: request.context.tenant_id.clone().unwrap_or_default(),
             actor: request.context.actor.clone().unwrap_or_default(),
             attempt: record.attempts,
             idempotency_key: id.to_owned(),
-            deadline_ms: wall_clock_ms(own_deadline),
+            deadline_ms: wall_clock_ms(deadline),
         };
         let invoke = tool.pack.verified.locked.granted.invoke.clone().map(|granted| {
             let inner = InnerCalls {
@@ -124,7 +125,7 @@ impl Caller {
                 granted,
                 context: request.context.clone(),
                 depth: request.depth,
-                deadline: own_deadline,
+                deadline: deadline,
                 cancel: cancel.clone(),
             };
             Arc::new(inner) as Arc<dyn Invoke>
@@ -133,7 +134,7 @@ impl Caller {
             tool: tool.tool.def.name.clone(),
             args: request.args.clone(),
             context,
-            deadline: own_deadline,
+            deadline: deadline,
             cancel,
             limits: reach.limits,
             reach: CallReach {
@@ -148,10 +149,7 @@ impl Caller {
         match outcome.result {
             Ok(output) => Ok(output),
             Err(Failure::Tool(error)) => Err(CallError::tool(error)),
-            Err(Failure::Stopped(stop)) => {
-                let seconds = reach.timeout.map_or(timeout, |own| own.min(timeout)).as_secs();
-                Err(CallError::stopped(&stop, seconds))
-            }
+            Err(Failure::Stopped(stop)) => Err(CallError::stopped(&stop, timeout.as_secs())),
         }
     }
 
@@ -220,25 +218,25 @@ impl Caller {
     }
 }
 
-fn checked_output(tool: &Tool, text: &str, redactor: Option<&Redactor>) -> Result<Map<String, Value>, CallError> {
+/// The output as the caller gets it. Text is passed on as it is unless there are secrets to look for.
+fn checked_output(tool: &Tool, text: String, redactor: Option<&Redactor>) -> Result<String, CallError> {
     let name = &tool.tool.def.name;
-    let object = json::object(text)
-        .map_err(|why| CallError::broken_pack(format!("`{name}` did not answer with JSON: {why}")))?;
-    let schema =
-        tool.output().map_err(|why| CallError::broken_pack(format!("its output schema cannot be used: {why}")))?;
+    let broken = |breach| match breach {
+        Breach::NotAnObject(why) => {
+            CallError::broken_pack(format!("`{name}` did not answer with a JSON object: {why}"))
+        }
+        Breach::Refused(problems) => {
+            CallError::broken_pack(format!("the output of `{name}` breaks its own schema: {}", problems.join("; ")))
+        }
+        Breach::Unusable(why) => CallError::broken_pack(format!("its output schema cannot be used: {why}")),
+    };
+    let Some(redactor) = redactor else {
+        return tool.output.check(&text).map(|()| text).map_err(broken);
+    };
+    let object = tool.output.read(&text).map_err(|breach| redacted(broken(breach), Some(redactor)))?;
     let mut value = Value::Object(object);
-    if !schema.accepts(&value) {
-        let problems = schema.explain(&value).join("; ");
-        let problems = redactor.map_or(problems.clone(), |redactor| redactor.text(&problems).into_owned());
-        return Err(CallError::broken_pack(format!("the output of `{name}` breaks its own schema: {problems}")));
-    }
-    if let Some(redactor) = redactor {
-        redact_strings(&mut value, redactor);
-    }
-    match value {
-        Value::Object(object) => Ok(object),
-        _ => Err(CallError::broken_pack(format!("`{name}` did not answer with an object"))),
-    }
+    redact_strings(&mut value, redactor);
+    Ok(value.to_string())
 }
 
 fn redact_strings(value: &mut Value, redactor: &Redactor) {

@@ -12,7 +12,7 @@ use rig_specs::{
     rtp::{self, PackTool},
 };
 
-use super::schema::Schema;
+use super::contract::Contract;
 use crate::sandbox::Program;
 
 /// One installed pack as it was verified: what the lock says, what the component embeds, and where the component is.
@@ -44,8 +44,10 @@ pub struct Tool {
     pub tool: PackTool,
     /// The pack it belongs to.
     pub pack: Arc<Pack>,
-    input: OnceLock<Result<Schema, String>>,
-    output: OnceLock<Result<Schema, String>>,
+    /// What its arguments must be.
+    pub input: Contract,
+    /// What its outputs must be.
+    pub output: Contract,
 }
 
 /// One pack with what its calls share.
@@ -78,18 +80,6 @@ impl Pack {
     }
 }
 
-impl Tool {
-    /// The compiled input schema.
-    pub fn input(&self) -> Result<&Schema, &String> {
-        self.input.get_or_init(|| Schema::compile(&self.tool.def.input_schema)).as_ref()
-    }
-
-    /// The compiled output schema.
-    pub fn output(&self) -> Result<&Schema, &String> {
-        self.output.get_or_init(|| Schema::compile(&self.tool.def.output_schema)).as_ref()
-    }
-}
-
 impl Snapshot {
     /// From the enabled packs. `name` is the project's own name for the set, when it gives one.
     #[must_use]
@@ -105,7 +95,8 @@ impl Snapshot {
             for tool in described {
                 let name = tool.def.name.clone();
                 let pack = Arc::clone(&pack);
-                tools.insert(name, Arc::new(Tool { tool, pack, input: OnceLock::new(), output: OnceLock::new() }));
+                let (input, output) = (Contract::new(&tool.def.input_schema), Contract::new(&tool.def.output_schema));
+                tools.insert(name, Arc::new(Tool { tool, pack, input, output }));
             }
         }
         Self { tools, slots, interface_hash: interface_hash.to_string(), pack_set_version }

@@ -41,12 +41,7 @@ impl Invoke for InnerCalls {
             let context = CallContext { request_id: None, ..self.context.clone() };
             let timeout = Some(self.deadline.saturating_duration_since(Instant::now()));
             let request = Request { tool, args, context, timeout, depth: self.depth + 1 };
-            let result = self.caller.call(request, self.cancel.clone()).await.result;
-            match (result.output, result.error) {
-                (Some(output), _) => Ok(serde_json::Value::Object(output).to_string()),
-                (None, Some(error)) => Err(passed_on(error)),
-                (None, None) => Err(refused(ErrorKind::InternalError, "the call gave no answer".into())),
-            }
+            self.caller.call(request, self.cancel.clone()).await.answer.ended.map_err(passed_on)
         })
     }
 }

@@ -26,7 +26,7 @@ pub struct PackReach {
     pub(super) config: Arc<BTreeMap<String, String>>,
     pub(super) storage: Option<Storage>,
     pub(super) limits: CallLimits,
-    /// The pack's own bound on one attempt.
+    /// The granted wall clock of a call, in place of the policy's.
     pub(super) timeout: Option<Duration>,
 }
 

@@ -1,6 +1,9 @@
 //! How errors are shown: what happened, why, what to do next. Every error of the library comes through here, once.
 
-use std::{error::Error, fmt::Write as _};
+use std::{
+    error::Error,
+    fmt::{self, Write as _},
+};
 
 use owo_colors::OwoColorize;
 use serde_json::json;
@@ -94,6 +97,13 @@ impl Failure {
 /// A foreign text made safe for a terminal: line breaks stay, other control and direction characters become visible.
 pub fn visible(text: &str) -> String {
     text.split('\n').map(rig_host::install::plain).collect::<Vec<_>>().join("\n")
+}
+
+/// What happened, without what to do next.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
 }
 
 macro_rules! classified {

@@ -34,7 +34,8 @@ impl Session {
             Some(dir) if !dir.is_dir() => {
                 return Err(Failure::usage(format!("--project: there is no folder {}", dir.display())));
             }
-            Some(dir) => current.join(dir),
+            // Through its components, which leaves out every `.`.
+            Some(dir) => current.join(dir).components().collect(),
             None => current.clone(),
         };
         Ok(Self {
@@ -62,15 +63,14 @@ impl Session {
     }
 
     /// The gate with the project's network settings.
-    pub fn gate(project: Option<&Project>) -> Result<Arc<Gate>, Failure> {
-        let settings = project.map_or_else(Settings::default, |project| {
-            let network = &project.config().network;
-            Settings {
-                proxy: network.proxy.clone(),
-                extra_ca: network.extra_ca.iter().map(|path| project.resolve(path)).collect(),
-                allow_private: network.allow_private.clone(),
-            }
-        });
+    pub fn gate(&self, project: &Project) -> Result<Arc<Gate>, Failure> {
+        let network = &project.config().network;
+        let settings = Settings {
+            proxy: network.proxy.clone(),
+            extra_ca: network.extra_ca.iter().map(|path| project.resolve(path)).collect(),
+            offline: self.offline,
+            allow_private: network.allow_private.clone(),
+        };
         Ok(Arc::new(Gate::new(&settings)?))
     }
 

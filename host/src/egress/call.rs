@@ -120,6 +120,7 @@ impl CallEgress {
         let host = outgoing.target.host();
         let permit = reach.rules.permit(outgoing.method.as_str(), &outgoing.target).map_err(HttpError::Denied)?;
         gate.check_address(&outgoing.target)?;
+        gate.refuse_offline()?;
         reach.bindings.refuse_owned(&outgoing.target, &outgoing.headers)?;
 
         let mut target = outgoing.target.clone();

@@ -33,6 +33,7 @@ use resolve::{Names, Resolver, is_local_name};
 pub struct Gate {
     proxy: Option<Url>,
     extra_ca: Vec<PathBuf>,
+    offline: bool,
     allow_private: Arc<[HostPattern]>,
     lookup: Lookup,
     packs: OnceLock<reqwest::Client>,
@@ -60,6 +61,7 @@ impl Gate {
         Ok(Self {
             proxy: settings.proxy.as_deref().map(read_proxy).transpose()?,
             extra_ca: settings.extra_ca.clone(),
+            offline: settings.offline,
             allow_private: allow_private.collect::<Result<_, _>>().map_err(Error::AllowPrivate)?,
             lookup,
             packs: OnceLock::new(),
@@ -81,6 +83,16 @@ impl Gate {
     /// [`Error::ExtraCa`] when a file cannot be used.
     pub fn prepare(&self) -> Result<(), Error> {
         self.packs().map(drop)
+    }
+
+    /// # Errors
+    /// [`HttpError::Connect`] when nothing may be sent at all.
+    pub(super) fn refuse_offline(&self) -> Result<(), HttpError> {
+        if self.offline {
+            Err(HttpError::Connect("nothing is sent, because rig runs with --offline".into()))
+        } else {
+            Ok(())
+        }
     }
 
     fn packs(&self) -> Result<&reqwest::Client, Error> {

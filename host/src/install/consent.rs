@@ -221,10 +221,10 @@ fn network(asked: &Capabilities) -> Vec<HostAccess> {
 
 fn secrets(asked: &Capabilities, pack: &EmbeddedPack) -> Vec<SecretUse> {
     let place = |inject: &Inject| match inject {
-        Inject::Bearer => "the header Authorization (Bearer)".to_owned(),
+        Inject::Bearer => "the header Authorization: Bearer".to_owned(),
         Inject::Header { name, prefix } if prefix.is_empty() => format!("the header {}", plain(name)),
         Inject::Header { name, prefix } => format!("the header {}, after `{}`", plain(name), plain(prefix)),
-        Inject::Basic { user } => format!("the header Authorization (Basic, user {})", plain(user)),
+        Inject::Basic { user } => format!("the header Authorization: Basic, as user {}", plain(user)),
         Inject::Query { name } => format!("the query field {}", plain(name)),
     };
     let used = asked.secrets.iter().map(|(slot, decl)| SecretUse {

@@ -105,7 +105,7 @@ impl SourceError {
                     .into(),
             ),
             Self::NoHash(url) => Some(format!(
-                "add the hash of the file: `{url}#sha256=<64 hex digits>`; `sha256sum echo.wasm` prints that of a copy you trust"
+                "add the hash of the file: `{url}#sha256=<64 hex digits>`; `sha256sum FILE` prints that of a copy you trust"
             )),
             Self::BadHash { url, .. } => Some(format!("write `{url}#sha256=<64 hex digits>`")),
             Self::Url { .. } => Some("use https, http on this machine, or file".into()),

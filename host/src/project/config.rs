@@ -281,7 +281,7 @@ fn enforced(config: &Config) -> Result<(), Problem> {
 }
 
 fn is_glob(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'*' | b'?'))
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'*'))
 }
 
 fn is_host(text: &str) -> bool {

@@ -16,5 +16,6 @@ mod index;
 mod install;
 mod install_sources;
 mod memory;
+mod probe;
 mod tamper;
 mod wasi;

@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -21,18 +21,14 @@ use crate::cli::{
 const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub fn run(session: &Session, args: &Build) -> Result<u8, Failure> {
-    let dir = session.start.join(&args.dir);
+    let dir: PathBuf = session.start.join(&args.dir).components().collect();
     let manifest = read_manifest(&dir)?;
     let output = match &args.output {
         Some(path) => session.start.join(path),
         None => dir.join(format!("{}-{}.wasm", manifest.pack.id, manifest.pack.version)),
     };
-    let mut lines = Vec::new();
     let mut on_step = |step: Step| match step {
-        Step::Line(line) => {
-            session.ui.detail(&line);
-            lines.push(line);
-        }
+        Step::Line(line) => session.ui.detail(&line),
         step => session.ui.note(&step.to_string()),
     };
     let choice = match env::var("RIG_WASM_TOOLCHAIN") {
@@ -41,7 +37,15 @@ pub fn run(session: &Session, args: &Build) -> Result<u8, Failure> {
     };
     let toolchain = rig_toolchain::find_or_install(choice, &dir, &mut on_step)?;
     let options = BuildOptions { offline: session.offline, ..BuildOptions::default() };
-    let linked = rig_toolchain::build_pack(&toolchain, &dir, &options, &mut on_step)?;
+    let linked = rig_toolchain::build_pack(&toolchain, &dir, &options, &mut on_step).map_err(|error| {
+        if let rig_toolchain::Error::Compile { stderr, .. } = &error
+            && !session.ui.verbose
+        {
+            // The compiler's own words, as it coloured them; with --verbose they have been shown already.
+            anstream::eprintln!("{}", stderr.trim_end());
+        }
+        Failure::from(error)
+    })?;
     let component = fs::read(&linked).map_err(|error| Failure::of(&error, "build again"))?;
 
     // Without the cache of compiled code: these bytes are not a pack yet, and change with every build.

@@ -7,10 +7,10 @@ use std::{
 };
 
 use rig_host::{
-    call::{Called, Caller, Request, waits_for_approval},
+    call::{Called, Caller, Request},
     secrets::Provider,
 };
-use rig_specs::rtp::CallContext;
+use rig_specs::{PackId, rtp::CallContext};
 use tokio_util::sync::CancellationToken;
 
 use super::list::snapshot;
@@ -27,8 +27,15 @@ const MAX_INPUT: u64 = 256 << 20;
 pub fn run(session: &Session, args: Call) -> Result<u8, Failure> {
     let started = Instant::now();
     let project = session.project()?;
-    let snapshot = Arc::new(snapshot(session, &project)?);
-    let gate = Session::gate(Some(&project))?;
+    let (snapshot, broken) = snapshot(session, &project);
+    for (id, failure) in broken {
+        if PackId::of_tool(&args.tool).as_ref() == Some(&id) {
+            return Err(failure);
+        }
+        session.ui.warn(&failure.to_string());
+    }
+    let snapshot = Arc::new(snapshot);
+    let gate = session.gate(&project)?;
     let provider = Arc::new(Provider::new(project.env_path()));
     let config = project.config().clone();
     let caller = Caller::new(snapshot, session.sandbox()?, gate, provider, config, &session.home, project.root());
@@ -40,26 +47,27 @@ pub fn run(session: &Session, args: Call) -> Result<u8, Failure> {
         depth: 0,
     };
     session.ui.detail(&format!("ready after {:.1} ms", started.elapsed().as_secs_f64() * 1e3));
-    let answer = Session::block_on(cancellable(&Arc::new(caller), request))?;
-    details(session, &answer);
-    render::json(&answer.result)?;
-    Ok(match &answer.result {
-        result if result.ok => exit::DONE,
-        result if waits_for_approval(result) => exit::APPROVAL_REQUIRED,
+    let ended = Session::block_on(cancellable(&Arc::new(caller), request))?;
+    details(session, &ended);
+    let code = match &ended.answer {
+        answer if answer.ended.is_ok() => exit::DONE,
+        answer if answer.waits_for_approval() => exit::APPROVAL_REQUIRED,
         _ => exit::TOOL_ERROR,
-    })
+    };
+    render::json(&ended.answer.into_result())?;
+    Ok(code)
 }
 
 /// Ctrl-C ends the call, not the process, so that the answer and what was sent are still shown.
 async fn cancellable(caller: &Arc<Caller>, request: Request) -> Called {
     let cancel = CancellationToken::new();
-    let call = caller.call(request, cancel.clone());
-    tokio::pin!(call);
+    let running = caller.call(request, cancel.clone());
+    tokio::pin!(running);
     tokio::select! {
-        done = &mut call => done,
+        done = &mut running => done,
         _ = tokio::signal::ctrl_c() => {
             cancel.cancel();
-            call.await
+            running.await
         }
     }
 }
@@ -87,7 +95,7 @@ fn read_args(session: &Session, text: &str) -> Result<String, Failure> {
 fn details(session: &Session, called: &Called) {
     let (ui, record) = (session.ui, &called.record);
     for line in &record.log.lines {
-        ui.detail(&format!("{} [{}] {}", called.result.pack, line.level, line.message));
+        ui.detail(&format!("{} [{}] {}", called.answer.pack, line.level, line.message));
     }
     if record.log.dropped > 0 {
         ui.warn(&format!("{} lines of the pack's log were dropped", record.log.dropped));
@@ -102,5 +110,5 @@ fn details(session: &Session, called: &Called) {
         ui.detail(&format!("used the secret {marker}"));
     }
     let (attempts, ms) = (render::count(record.attempts as usize, "attempt"), record.duration.as_secs_f64() * 1e3);
-    ui.detail(&format!("{attempts} in {ms:.1} ms, call id {}", called.result.correlation_id));
+    ui.detail(&format!("{attempts} in {ms:.1} ms, call id {}", called.answer.correlation_id));
 }

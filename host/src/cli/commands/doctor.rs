@@ -54,7 +54,7 @@ pub fn run(session: &Session, args: &Doctor) -> Result<u8, Failure> {
     match session.project() {
         Ok(project) => {
             checks.push(Check::new("project", Status::Ok, format!("rig.yaml in {}", project.root().display())));
-            checks.push(network(&project));
+            checks.push(network(session, &project));
             checks.push(index_check(&project));
             checks.extend(packs(session, &project));
             checks.extend(needs(&project));
@@ -97,8 +97,8 @@ fn engine(session: &Session) -> Check {
     }
 }
 
-fn network(project: &Project) -> Check {
-    let found = Session::gate(Some(project)).and_then(|gate| Ok(gate.check()?));
+fn network(session: &Session, project: &Project) -> Check {
+    let found = session.gate(project).and_then(|gate| Ok(gate.check()?));
     match found {
         Ok(()) => {
             let proxy = project.config().network.proxy.as_ref().map_or("direct", |_| "through the proxy of rig.yaml");

@@ -10,12 +10,12 @@ use rig_specs::{
     manifest::{Capabilities, Inject},
     rtp::ToolDef,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::{
     args::Info,
     render,
-    report::{Failure, exit},
+    report::{Failure, exit, visible},
     session::Session,
 };
 
@@ -75,7 +75,7 @@ fn installed(session: &Session, project: &Project, locked: &LockedPack, json: bo
 }
 
 fn offered(session: &Session, project: &Project, id: &PackId, json: bool) -> Result<u8, Failure> {
-    let gate = Session::gate(Some(project))?;
+    let gate = session.gate(project)?;
     let installer = Installer::new(session.home.clone(), &*gate);
     let options = Options { mode: session.index_mode(false), ..Options::new(session.start.clone()) };
     let loaded = Session::block_on(installer.index(project, &options))?.map_err(|error| {
@@ -158,21 +158,45 @@ pub fn show_capabilities(granted: &Capabilities) {
 
 fn place(inject: &Inject) -> String {
     match inject {
-        Inject::Bearer => "header Authorization: Bearer".into(),
-        Inject::Header { name, .. } => format!("header {name}"),
-        Inject::Basic { .. } => "header Authorization: Basic".into(),
-        Inject::Query { name } => format!("query field {name}"),
+        Inject::Bearer => "the header Authorization: Bearer".into(),
+        Inject::Header { name, .. } => format!("the header {name}"),
+        Inject::Basic { user } => format!("the header Authorization: Basic, as user {user}"),
+        Inject::Query { name } => format!("the query field {name}"),
     }
 }
 
-/// Tools with their risk classes.
+/// Tools with their risk classes and arguments; those that are required are marked.
 pub fn show_tools<'a>(tools: impl Iterator<Item = &'a ToolDef>) {
-    render::line("  tools");
-    let tools: Vec<&ToolDef> = tools.collect();
-    let name = tools.iter().map(|tool| tool.name.len()).max().unwrap_or_default();
+    let line = |text: String| render::out(visible(&text).trim_end());
+    render::out("  tools");
     for tool in tools {
-        let what = tool.description.split(['\n', '\r']).next().unwrap_or_default();
-        let line = format!("    {:name$}  {:11}  {what}", tool.name, tool.risk_class.as_str());
-        render::line(&line);
+        line(format!("    {}  [{}]", tool.name, tool.risk_class.as_str()));
+        line(format!("      {}", first_line(&tool.description)));
+        let required = |name: &str| {
+            let names = tool.input_schema["required"].as_array();
+            names.is_some_and(|names| names.iter().any(|required| required == name))
+        };
+        for (name, schema) in tool.input_schema["properties"].as_object().into_iter().flatten() {
+            let star = if required(name) { "*" } else { "" };
+            let what = first_line(schema["description"].as_str().unwrap_or_default());
+            line(format!("        {:16} {:8} {what}", format!("{name}{star}"), kind(schema)));
+        }
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.split(['\n', '\r']).next().unwrap_or_default()
+}
+
+/// The type of a field in a word, `null` left out.
+fn kind(schema: &Value) -> String {
+    match &schema["type"] {
+        Value::String(kind) => kind.clone(),
+        Value::Array(kinds) => {
+            let kinds = kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null");
+            kinds.collect::<Vec<_>>().join("|")
+        }
+        _ if schema["enum"].is_array() => "enum".into(),
+        _ => String::new(),
     }
 }

@@ -23,7 +23,7 @@ pub fn run(session: &Session, args: &Install) -> Result<u8, Failure> {
         return Err(Failure::usage("--version goes with exactly one pack"));
     }
     let project = session.project()?;
-    let gate = Session::gate(Some(&project))?;
+    let gate = session.gate(&project)?;
     let installer = Installer::new(session.home.clone(), &*gate);
     let options = Options {
         index_url: args.index_url.clone(),

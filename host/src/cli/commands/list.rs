@@ -5,6 +5,7 @@ use rig_host::{
     install::{self, InstallError, LoadError},
     project::Project,
 };
+use rig_specs::PackId;
 use serde_json::json;
 
 use crate::cli::{
@@ -14,27 +15,44 @@ use crate::cli::{
     session::Session,
 };
 
-/// The tools of the enabled packs, each pack checked against the lock and the store.
-pub fn snapshot(session: &Session, project: &Project) -> Result<Snapshot, Failure> {
-    let mut packs = Vec::new();
+/// The tools of the enabled packs, each pack checked against the lock and the store; and the packs that failed the check, whose
+/// tools are left out. One damaged pack does not take the others with it.
+pub fn snapshot(session: &Session, project: &Project) -> (Snapshot, Vec<(PackId, Failure)>) {
+    let (mut packs, mut broken) = (Vec::new(), Vec::new());
     for id in &project.config().packs {
-        let locked = project.locked(id).ok_or_else(|| InstallError::NotLocked { pack: id.clone() })?;
-        let (_, embedded) = install::load_pack(&session.home, locked)?;
-        let digest = locked.integrity.ok_or_else(|| LoadError::NoHash { pack: id.clone() })?;
-        packs.push(VerifiedPack { locked: locked.clone(), embedded, digest });
+        match verified(session, project, id) {
+            Ok(pack) => packs.push(pack),
+            Err(failure) => broken.push((id.clone(), failure)),
+        }
     }
-    Ok(Snapshot::new(packs, project.config().pack_set_version.clone()))
+    (Snapshot::new(packs, project.config().pack_set_version.clone()), broken)
+}
+
+fn verified(session: &Session, project: &Project, id: &PackId) -> Result<VerifiedPack, Failure> {
+    let locked = project.locked(id).ok_or_else(|| InstallError::NotLocked { pack: id.clone() })?;
+    let (_, embedded) = install::load_pack(&session.home, locked)?;
+    let digest = locked.integrity.ok_or_else(|| LoadError::NoHash { pack: id.clone() })?;
+    Ok(VerifiedPack { locked: locked.clone(), embedded, digest })
 }
 
 pub fn run(session: &Session, args: &List) -> Result<u8, Failure> {
     let project = session.project()?;
-    let snapshot = snapshot(session, &project)?;
+    let (snapshot, broken) = snapshot(session, &project);
+    show(session, &project, &snapshot, args)?;
+    let mut broken = broken.into_iter();
+    let first = broken.next();
+    for (_, failure) in broken {
+        session.ui.warn(&failure.to_string());
+    }
+    first.map_or(Ok(exit::DONE), |(_, failure)| Err(failure))
+}
+
+fn show(session: &Session, project: &Project, snapshot: &Snapshot, args: &List) -> Result<(), Failure> {
     if args.packs {
-        return by_pack(session, &project, &snapshot, args.json);
+        return by_pack(session, project, snapshot, args.json);
     }
     if args.json {
-        render::json(&snapshot.tools().map(|tool| &tool.tool.def).collect::<Vec<_>>())?;
-        return Ok(exit::DONE);
+        return render::json(&snapshot.tools().map(|tool| &tool.tool.def).collect::<Vec<_>>());
     }
     let row = |name: &str, risk: &str, text: &str| vec![name.to_owned(), risk.to_owned(), first_sentence(text)];
     let rows: Vec<Vec<String>> = snapshot
@@ -46,10 +64,10 @@ pub fn run(session: &Session, args: &List) -> Result<u8, Failure> {
     } else {
         render::table(&["Tool", "Risk", "What it does"], &rows);
     }
-    Ok(exit::DONE)
+    Ok(())
 }
 
-fn by_pack(session: &Session, project: &Project, snapshot: &Snapshot, json: bool) -> Result<u8, Failure> {
+fn by_pack(session: &Session, project: &Project, snapshot: &Snapshot, json: bool) -> Result<(), Failure> {
     let count = |id: &str| snapshot.tools().filter(|tool| tool.pack.id().as_str() == id).count();
     let packs: Vec<_> = install::installed(project).into_iter().filter(|pack| pack.enabled).collect();
     if json {
@@ -73,7 +91,7 @@ fn by_pack(session: &Session, project: &Project, snapshot: &Snapshot, json: bool
         let total = render::count(snapshot.tools().count(), "tool");
         session.ui.note(&format!("{} with {total}", render::count(packs.len(), "pack")));
     }
-    Ok(exit::DONE)
+    Ok(())
 }
 
 /// The first sentence of a description, for a table.

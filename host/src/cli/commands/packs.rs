@@ -42,7 +42,7 @@ fn installed(session: &Session, json: bool) -> Result<u8, Failure> {
 
 fn available(session: &Session, args: &Packs) -> Result<u8, Failure> {
     let project = session.project()?;
-    let gate = Session::gate(Some(&project))?;
+    let gate = session.gate(&project)?;
     let installer = Installer::new(session.home.clone(), &*gate);
     let mode = session.index_mode(args.refresh);
     let options = Options { index_url: args.index_url.clone(), mode, ..Options::new(session.start.clone()) };

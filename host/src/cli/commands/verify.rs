@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::cli::{
     args::Verify,
     render,
-    report::{Failure, exit},
+    report::{Failure, exit, visible},
     session::Session,
 };
 
@@ -56,7 +56,7 @@ fn check_compiled(session: &Session, reports: &mut [PackReport]) -> Result<(), F
 
 fn show(session: &Session, report: &PackReport) {
     match &report.problem {
-        None => session.ui.done(&format!("{} {} is what rig.lock says", report.pack, report.version)),
+        None => render::out(&visible(&format!("✓ {} {} is what rig.lock says", report.pack, report.version))),
         Some(problem) => session.ui.warn(&format!("{} {}: {problem}", report.pack, report.version)),
     }
 }

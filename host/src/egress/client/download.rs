@@ -32,6 +32,7 @@ impl Gate {
     /// # Errors
     /// [`Error::Url`] for a URL, or a redirect to one, that is not allowed; [`Error::Download`] when nothing can be had from it.
     pub async fn download(&self, url: &Url) -> Result<Download, Error> {
+        self.refuse_offline().map_err(|cause| Error::Download { url: shown(url), cause })?;
         let client = self.downloads()?;
         let mut url = url.clone();
         for _ in 0..=limits::DOWNLOAD_REDIRECTS {

@@ -125,7 +125,7 @@ async fn downloads_take_the_proxy_and_the_authorities() {
     .await;
     let (proxy, asked) = connect_proxy(upstream.address).await;
     let settings =
-        Settings { proxy: Some(format!("http://{proxy}")), extra_ca: vec![ca.pem.clone()], allow_private: vec![] };
+        Settings { proxy: Some(format!("http://{proxy}")), extra_ca: vec![ca.pem.clone()], ..Settings::default() };
     let (gate, lookups) = gate(&settings, &[]);
     let mut download = gate.download(&url("https://packs.example.com/p.wasm")).await.unwrap();
     assert_eq!(download.chunk().await.unwrap(), Some(Bytes::from("pack")));

@@ -24,6 +24,7 @@ async fn through_a_proxy_with_its_own_authority() {
     let settings = Settings {
         proxy: Some(format!("http://corp:proxy-password@{proxy}")),
         extra_ca: vec![ca.pem.clone()],
+        offline: false,
         allow_private: vec![],
     };
     let (gate, lookups) = gate(&settings, &["93.184.216.34"]);
@@ -52,7 +53,8 @@ async fn an_unknown_authority_is_refused() {
     let ca = Authority::new();
     let upstream = Server::https(&ca, "api.example.com", |_| answer(200, &[], "")).await;
     let (proxy, _) = connect_proxy(upstream.address).await;
-    let with = |extra_ca| Settings { proxy: Some(format!("http://{proxy}")), extra_ca, allow_private: vec![] };
+    let with =
+        |extra_ca| Settings { proxy: Some(format!("http://{proxy}")), extra_ca, offline: false, allow_private: vec![] };
     let other = Authority::new();
     for (extra_ca, kind) in
         [(vec![], Some("tls")), (vec![other.pem.clone()], Some("tls")), (vec![ca.pem.clone()], None)]
