@@ -75,6 +75,31 @@ fn a_kill_leaves_the_old_state_or_the_new_one() {
     assert!(seen.iter().any(|version| version == "1.0.0"), "{seen:?}");
 }
 
+/// Kills spread over time rarely fall between the two files of a project. Here each falls just after the change was decided, which
+/// the journal shows.
+#[test]
+fn a_kill_between_the_two_files_is_completed_by_the_next_command() {
+    let mut left_behind = 0;
+    for round in 0..KILLS {
+        let (project, _server) = before_an_update();
+        let journal = project.dir().join(".rig/journal.json");
+        let mut child = update(&project);
+        while !journal.exists() && !child.is_done() {
+            std::hint::spin_loop();
+        }
+        thread::sleep(Duration::from_micros(50) * (round % 6));
+        child.kill();
+        let decided = journal.exists();
+        left_behind += u32::from(decided);
+        let version = settled(&project);
+        assert!(!journal.exists(), "the next command completes what was decided");
+        if decided {
+            assert_eq!(version, "2.0.0");
+        }
+    }
+    assert!(left_behind >= 3, "only {left_behind} of {KILLS} kills fell between the files");
+}
+
 #[test]
 fn a_kill_in_the_first_install_leaves_nothing_or_all() {
     let start = Instant::now();
