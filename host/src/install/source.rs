@@ -220,7 +220,7 @@ mod tests {
     const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
     fn parse(text: &str, version: Option<&str>) -> Result<Request, SourceError> {
-        Request::parse(text, version, Path::new("/work"))
+        Request::parse(text, version, Path::new("/home/you"))
     }
 
     #[test]
@@ -234,8 +234,8 @@ mod tests {
         assert_eq!(parse("echo", Some("^1.2")), Ok(named(Some("^1.2"))));
         assert!(matches!(wanted("1.2.0"), Ok(Wanted::Exact(_))));
         assert!(matches!(wanted("1.2"), Ok(Wanted::Range(_))));
-        assert_eq!(parse("./a/echo.wasm", None), Ok(Request::File("/work/a/echo.wasm".into())));
-        assert_eq!(parse("echo.wasm", None), Ok(Request::File("/work/echo.wasm".into())));
+        assert_eq!(parse("./a/echo.wasm", None), Ok(Request::File("/home/you/a/echo.wasm".into())));
+        assert_eq!(parse("echo.wasm", None), Ok(Request::File("/home/you/echo.wasm".into())));
         assert_eq!(parse("/x/echo.wasm", None), Ok(Request::File("/x/echo.wasm".into())));
         for url in
             ["https://h/e.wasm", "http://127.0.0.1:1/e.wasm", "http://[::1]/e", "http://localhost/e", "file:///e.wasm"]
