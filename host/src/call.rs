@@ -119,36 +119,45 @@ impl Caller {
         let mut record = Record::default();
         let tool = self.snapshot.get(&request.tool);
         let ended = match tool {
-            Some(tool) => self.run(tool, &request, &id, cancel, started, &mut record).await,
+            Some(tool) => {
+                let record = &mut record;
+                Running { caller: self, tool, request: &request, id: &id, cancel, started, record }.run().await
+            }
             None => Err(CallError::unknown_tool(&request.tool, &self.snapshot)),
         };
         record.duration = started.elapsed();
         Called { answer: Answer::new(ended, id, tool.map(|tool| &*tool.pack), &self.snapshot), record }
     }
+}
 
-    async fn run(
-        self: &Arc<Self>,
-        tool: &Tool,
-        request: &Request,
-        id: &str,
-        cancel: CancellationToken,
-        started: Instant,
-        record: &mut Record,
-    ) -> Result<String, CallError> {
-        let def = &tool.tool.def;
-        let decision = self.policy.decide(&def.name, def.risk_class);
+/// One call of a known tool while it runs.
+struct Running<'a> {
+    caller: &'a Arc<Caller>,
+    tool: &'a Tool,
+    request: &'a Request,
+    /// The id of the call, and the key that all its attempts share.
+    id: &'a str,
+    cancel: CancellationToken,
+    started: Instant,
+    record: &'a mut Record,
+}
+
+impl Running<'_> {
+    async fn run(mut self) -> Result<String, CallError> {
+        let def = &self.tool.tool.def;
+        let decision = self.caller.policy.decide(&def.name, def.risk_class);
         if let Decision::Deny(rule) = decision {
             return Err(CallError::denied(&def.name, &rule));
         }
-        self.check_args(tool, &request.args)?;
+        self.check_args()?;
         if decision == Decision::Approve {
             return Err(CallError::needs_approval(&def.name, def.risk_class));
         }
-        self.attempts(tool, request, id, cancel, started, record).await
+        self.attempts().await
     }
 
-    fn check_args(&self, tool: &Tool, args: &str) -> Result<(), CallError> {
-        let limit = self.config.limits.args;
+    fn check_args(&self) -> Result<(), CallError> {
+        let (tool, args, limit) = (self.tool, &self.request.args, self.caller.config.limits.args);
         if args.len() > limit.as_usize() {
             return Err(CallError::args(format!("the arguments are {} bytes long, the limit is {limit}", args.len()))
                 .with_hint("send less, or raise `limits.args` in rig.yaml"));

@@ -5,12 +5,11 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use rig_specs::rtp::ErrorKind;
+use rig_specs::rtp::{ErrorKind, RiskClass};
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 use super::{
-    CallError, Caller, Record, Request,
+    CallError, Caller, Record, Running,
     catalog::{Pack, Tool},
     contract::Breach,
     inner::InnerCalls,
@@ -26,166 +25,136 @@ use crate::{
 /// The pause before the second attempt; it doubles from attempt to attempt and is cut by up to half at random.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
-impl Caller {
-    pub(super) async fn attempts(
-        self: &Arc<Self>,
-        tool: &Tool,
-        request: &Request,
-        id: &str,
-        cancel: CancellationToken,
-        started: Instant,
-        record: &mut Record,
-    ) -> Result<String, CallError> {
-        let pack = &tool.pack;
-        let reach = self.reach(pack)?;
-        let secrets = Arc::new(self.secrets(tool, record)?);
+/// What all attempts of one call share.
+struct Prepared<'a> {
+    program: Program,
+    reach: &'a PackReach,
+    egress: Arc<CallEgress>,
+    /// None when the call has no secrets, and so nothing to look for in what comes out: most calls.
+    secrets: Option<Arc<CallSecrets>>,
+    timeout: Duration,
+    deadline: Instant,
+}
+
+impl Prepared<'_> {
+    fn redactor(&self) -> Option<&Redactor> {
+        self.secrets.as_ref().map(|_| self.egress.redactor())
+    }
+}
+
+impl<'a> Running<'a> {
+    /// Runs the tool, again where that is safe and helps, and checks what comes out.
+    pub(super) async fn attempts(&mut self) -> Result<String, CallError> {
+        let prepared = self.prepare().await?;
+        let repeatable = self.tool.tool.idempotent || self.tool.tool.def.risk_class == RiskClass::Read;
+        let attempts = if repeatable { self.caller.policy.retries + 1 } else { 1 };
+        let answer = loop {
+            self.record.attempts += 1;
+            let ended = self.attempt(&prepared).await;
+            let answer = match ended {
+                Ok(output) => checked_output(self.tool, output, prepared.redactor()),
+                Err(error) => Err(redacted(error, prepared.redactor())),
+            };
+            let Some(error) = answer.as_ref().err().filter(|error| error.retryable) else { break answer };
+            let pause = pause(error, self.record.attempts);
+            let late = Instant::now() + pause >= prepared.deadline;
+            if self.record.attempts >= attempts || late || self.cancel.is_cancelled() {
+                break answer;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.cancel.cancelled() => {}
+            }
+        };
+        self.record.egress = prepared.egress.records();
+        answer
+    }
+
+    async fn prepare(&mut self) -> Result<Prepared<'a>, CallError> {
+        let (caller, pack) = (self.caller, &self.tool.pack);
+        let reach = caller.reach(pack)?;
+        let secrets = Arc::new(self.secrets()?);
         if !reach.network.is_empty() {
             // A proxy or an authority that cannot be used is the project's fault, and not that of a service.
-            self.gate.prepare().map_err(|error| CallError::settings(&error))?;
+            caller.gate.prepare().map_err(|error| CallError::settings(&error))?;
         }
-        let program = self.program(pack).await?;
+        let program = caller.program(pack).await?;
         // A timeout in the grant was consented to and replaces the policy's, up or down; a caller can only shorten it.
-        let allowed = reach.timeout.unwrap_or(self.policy.timeout);
-        let timeout = request.timeout.map_or(allowed, |asked| asked.min(allowed));
-        let deadline = started + timeout;
-        let repeatable = tool.tool.idempotent || tool.tool.def.risk_class == rig_specs::rtp::RiskClass::Read;
-        let attempts = if repeatable { self.policy.retries + 1 } else { 1 };
-        let egress =
-            Arc::new(CallEgress::new(Arc::clone(&self.gate), Arc::clone(&reach.network), Arc::clone(&secrets)));
-        // Most calls have no secrets, and nothing to look for in what comes out.
-        let redactor = (!secrets.is_empty()).then(|| egress.redactor());
-        loop {
-            record.attempts += 1;
-            let ended = self
-                .attempt(
-                    &program,
-                    tool,
-                    request,
-                    id,
-                    reach,
-                    &egress,
-                    redactor,
-                    record,
-                    deadline,
-                    timeout,
-                    cancel.clone(),
-                )
-                .await;
-            let answer = match ended {
-                Ok(output) => checked_output(tool, output, redactor.filter(|_| !secrets.is_empty())),
-                Err(error) => Err(redacted(error, redactor)),
-            };
-            match answer {
-                Err(error) if error.retryable && record.attempts < attempts && !cancel.is_cancelled() => {
-                    let pause = pause(&error, record.attempts);
-                    if Instant::now() + pause >= deadline {
-                        record.egress = egress.records();
-                        return Err(error);
-                    }
-                    tokio::select! {
-                        () = tokio::time::sleep(pause) => {}
-                        () = cancel.cancelled() => {}
-                    }
-                }
-                answer => {
-                    record.egress = egress.records();
-                    return answer;
-                }
-            }
-        }
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "the parts of one attempt, each used once")]
-    async fn attempt(
-        self: &Arc<Self>,
-        program: &Program,
-        tool: &Tool,
-        request: &Request,
-        id: &str,
-        reach: &PackReach,
-        egress: &Arc<CallEgress>,
-        redactor: Option<&Redactor>,
-        record: &mut Record,
-        deadline: Instant,
-        timeout: Duration,
-        cancel: CancellationToken,
-    ) -> Result<String, CallError> {
-        let context = Context {
-            request_id: id.to_owned(),
-            tenant_id: request.context.tenant_id.clone().unwrap_or_default(),
-            actor: request.context.actor.clone().unwrap_or_default(),
-            attempt: record.attempts,
-            idempotency_key: id.to_owned(),
-            deadline_ms: wall_clock_ms(deadline),
-        };
-        let invoke = tool.pack.verified.locked.granted.invoke.clone().map(|granted| {
-            let inner = InnerCalls {
-                caller: Arc::clone(self),
-                pack: tool.pack.id().to_string(),
-                granted,
-                context: request.context.clone(),
-                depth: request.depth,
-                deadline,
-                cancel: cancel.clone(),
-            };
-            Arc::new(inner) as Arc<dyn Invoke>
-        });
-        let input = CallInput {
-            tool: tool.tool.def.name.clone(),
-            args: request.args.clone(),
-            context,
-            deadline,
-            cancel,
-            limits: reach.limits,
-            reach: CallReach {
-                egress: Some(Arc::clone(egress)),
-                config: Arc::clone(&reach.config),
-                storage: reach.storage.clone(),
-                invoke,
-            },
-        };
-        let outcome = program.call(input).await;
-        keep_log(record, outcome.log, redactor);
-        match outcome.result {
-            Ok(output) => Ok(output),
-            Err(Failure::Tool(error)) => Err(CallError::tool(error)),
-            Err(Failure::Stopped(stop)) => Err(CallError::stopped(&stop, timeout.as_secs())),
-        }
-    }
-
-    fn reach<'a>(&self, pack: &'a Pack) -> Result<&'a PackReach, CallError> {
-        let compiled = pack.reach.get_or_init(|| {
-            let granted = &pack.verified.locked.granted;
-            let is_slot = |name: &str| self.snapshot.is_slot(name);
-            reach::compile(pack.id().as_str(), granted, &self.config, &self.provider, &is_slot, &self.storage_root)
-        });
-        compiled.as_ref().map_err(|error| {
-            let kind = match error {
-                reach::ReachError::MissingSetting { .. } => ErrorKind::AuthError,
-                _ => ErrorKind::InternalError,
-            };
-            CallError::new(kind, error.to_string()).with_hint(&error.hint())
+        let allowed = reach.timeout.unwrap_or(caller.policy.timeout);
+        let timeout = self.request.timeout.map_or(allowed, |asked| asked.min(allowed));
+        let egress = CallEgress::new(Arc::clone(&caller.gate), Arc::clone(&reach.network), Arc::clone(&secrets));
+        Ok(Prepared {
+            program,
+            reach,
+            egress: Arc::new(egress),
+            secrets: (!secrets.is_empty()).then_some(secrets),
+            timeout,
+            deadline: self.started + timeout,
         })
     }
 
-    /// The secrets of the tool's own slots; others of the pack stay out of the call.
-    fn secrets(&self, tool: &Tool, record: &mut Record) -> Result<CallSecrets, CallError> {
-        let slots = &tool.tool.def.auth_slots;
-        if slots.is_empty() {
-            return Ok(CallSecrets::none());
+    async fn attempt(&mut self, prepared: &Prepared<'_>) -> Result<String, CallError> {
+        let (request, deadline) = (self.request, prepared.deadline);
+        let context = Context {
+            request_id: self.id.to_owned(),
+            tenant_id: request.context.tenant_id.clone().unwrap_or_default(),
+            actor: request.context.actor.clone().unwrap_or_default(),
+            attempt: self.record.attempts,
+            idempotency_key: self.id.to_owned(),
+            deadline_ms: wall_clock_ms(deadline),
+        };
+        let input = CallInput {
+            tool: request.tool.clone(),
+            args: request.args.clone(),
+            context,
+            deadline,
+            cancel: self.cancel.clone(),
+            limits: prepared.reach.limits,
+            reach: CallReach {
+                egress: Some(Arc::clone(&prepared.egress)),
+                config: Arc::clone(&prepared.reach.config),
+                storage: prepared.reach.storage.clone(),
+                invoke: self.inner_calls(deadline),
+            },
+        };
+        let outcome = prepared.program.call(input).await;
+        keep_log(self.record, outcome.log, prepared.redactor());
+        match outcome.result {
+            Ok(output) => Ok(output),
+            Err(Failure::Tool(error)) => Err(CallError::tool(error)),
+            Err(Failure::Stopped(stop)) => Err(CallError::stopped(&stop, prepared.timeout.as_secs())),
         }
+    }
+
+    /// The way to other tools, for packs that were granted one.
+    fn inner_calls(&self, deadline: Instant) -> Option<Arc<dyn Invoke>> {
+        let pack = &self.tool.pack;
+        let granted = pack.verified.locked.granted.invoke.clone()?;
+        Some(Arc::new(InnerCalls {
+            caller: Arc::clone(self.caller),
+            pack: pack.id().to_string(),
+            granted,
+            context: self.request.context.clone(),
+            depth: self.request.depth,
+            deadline,
+            cancel: self.cancel.clone(),
+        }))
+    }
+
+    /// The secrets of the tool's own slots; others of the pack stay out of the call.
+    fn secrets(&mut self) -> Result<CallSecrets, CallError> {
+        let tool = self.tool;
         let granted = &tool.pack.verified.locked.granted.secrets;
         let mut secrets = CallSecrets::none();
-        for slot in slots {
+        for slot in &tool.tool.def.auth_slots {
             let Some(declared) = granted.get(slot) else {
                 let message =
                     format!("`{}` needs the secret `{slot}`, which was not granted to this pack", tool.tool.def.name);
                 return Err(CallError::new(ErrorKind::PermissionError, message)
                     .with_hint(&format!("grant it: rig install {}", tool.pack.id())));
             };
-            let found = self
-                .provider
-                .secret(slot)
+            let found = self.caller.provider.secret(slot);
+            let found = found
                 .map_err(|error| CallError::new(ErrorKind::AuthError, error.to_string()).with_hint(&error.hint()))?;
             let Some((secret, marker)) = found else {
                 let what = declared.description.trim().trim_end_matches('.');
@@ -195,10 +164,31 @@ impl Caller {
                         "set it in the environment (export {slot}=…), or add a line {slot}=… to .env beside rig.yaml"
                     )));
             };
-            record.auth.push(marker.to_string());
+            self.record.auth.push(marker.to_string());
             secrets = secrets.with(slot, secret, marker);
         }
         Ok(secrets)
+    }
+}
+
+impl Caller {
+    /// What calls of a pack may reach. Compiled once; a failure is not kept, because what is missing may be set later.
+    fn reach<'a>(&self, pack: &'a Pack) -> Result<&'a PackReach, CallError> {
+        if let Some(reach) = pack.reach.get() {
+            return Ok(reach);
+        }
+        let granted = &pack.verified.locked.granted;
+        let is_slot = |name: &str| self.snapshot.is_slot(name);
+        let id = pack.id().as_str();
+        let compiled = reach::compile(id, granted, &self.config, &self.provider, &is_slot, &self.storage_root);
+        let compiled = compiled.map_err(|error| {
+            let kind = match error {
+                reach::ReachError::MissingSetting { .. } => ErrorKind::AuthError,
+                _ => ErrorKind::InternalError,
+            };
+            CallError::new(kind, error.to_string()).with_hint(&error.hint())
+        })?;
+        Ok(pack.reach.get_or_init(|| compiled))
     }
 
     /// The pack's program: read from the store, checked, and compiled or taken from the cache, once a process.

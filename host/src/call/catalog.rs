@@ -57,7 +57,7 @@ pub struct Pack {
     /// The compiled component, made at the first call.
     pub(super) program: tokio::sync::OnceCell<Program>,
     /// What its calls may reach, made at the first call.
-    pub(super) reach: OnceLock<Result<super::reach::PackReach, super::reach::ReachError>>,
+    pub(super) reach: OnceLock<super::reach::PackReach>,
 }
 
 impl std::fmt::Debug for Pack {

@@ -17,5 +17,6 @@ mod install;
 mod install_sources;
 mod memory;
 mod probe;
+mod retries;
 mod tamper;
 mod wasi;
