@@ -175,7 +175,7 @@ pub struct Call {
     /// Your own id of the call
     #[arg(long, value_name = "ID")]
     pub request_id: Option<String>,
-    /// Stop the call after so many seconds, if the policy does not stop it sooner
+    /// Stop the call after so many seconds, if the policy or the grant does not stop it sooner
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub timeout: Option<u32>,
 }
