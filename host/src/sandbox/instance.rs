@@ -8,7 +8,7 @@ use wasmtime::{Store, UpdateDeadline};
 use super::{
     CallReach, Failure, Outcome, Stop, ToolError,
     bindings::{Pack, PackPre},
-    engine::RunningEngine,
+    engine::{MAX_MEMORY, RunningEngine},
     imports::{log::CallLog, log::Logged, wasi::WasiState},
     limits::{CallLimits, Limiter},
     trap,
@@ -68,7 +68,7 @@ pub(super) async fn run<R>(
     let _ticking = engine.ticking();
     let log = CallLog::default();
     let state =
-        State { limiter: Limiter::new(limits.memory), reach, log: log.clone(), wasi: None, started: Instant::now() };
+        State { limiter: Limiter::new(limits.memory.min(MAX_MEMORY)), reach, log: log.clone(), wasi: None, started: Instant::now() };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(limits.copy);
