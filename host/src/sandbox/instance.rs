@@ -67,8 +67,13 @@ pub(super) async fn run<R>(
 ) -> Ended<R> {
     let _ticking = engine.ticking();
     let log = CallLog::default();
-    let state =
-        State { limiter: Limiter::new(limits.memory.min(MAX_MEMORY)), reach, log: log.clone(), wasi: None, started: Instant::now() };
+    let state = State {
+        limiter: Limiter::new(limits.memory.min(MAX_MEMORY)),
+        reach,
+        log: log.clone(),
+        wasi: None,
+        started: Instant::now(),
+    };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(limits.copy);
