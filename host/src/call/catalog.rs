@@ -102,6 +102,14 @@ impl Snapshot {
         Self { tools, slots, interface_hash: interface_hash.to_string(), pack_set_version }
     }
 
+    /// Takes these names for secrets too: those of packs that are installed but offer no tools here, because they are not enabled or
+    /// are damaged. Their secrets are set on the machine all the same.
+    #[must_use]
+    pub fn with_slots(mut self, slots: impl IntoIterator<Item = String>) -> Self {
+        self.slots.extend(slots);
+        self
+    }
+
     /// The tool of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Arc<Tool>> {

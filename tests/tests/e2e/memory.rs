@@ -113,6 +113,13 @@ fn a_setting_named_like_the_secret_of_another_pack_has_no_value() {
     let args = ["call", &guest.tool(), "{}"];
     assert_eq!(trace(&project.run(args).without_env("GITHUB_TOKEN").output().output()), b"");
 
+    // Nor when the other pack is damaged, or not enabled.
+    packs::tamper(&project.stored("github"), 1000);
+    assert_eq!(ask(&project, &guest), b"");
+    project.rig(&["uninstall", "github"]).ok();
+    project.install(&["github", "--no-enable"]);
+    assert_eq!(ask(&project, &guest), b"");
+
     // The control: a setting that is nobody's secret comes from the environment.
     let guest = spy("SOME_SETTING");
     let mut project = Project::empty();

@@ -25,7 +25,8 @@ pub fn snapshot(session: &Session, project: &Project) -> (Snapshot, Vec<(PackId,
             Err(failure) => broken.push((id.clone(), failure)),
         }
     }
-    (Snapshot::new(packs, project.config().pack_set_version.clone()), broken)
+    let slots = project.lock().packs.values().flat_map(|locked| locked.granted.secrets.keys().cloned());
+    (Snapshot::new(packs, project.config().pack_set_version.clone()).with_slots(slots), broken)
 }
 
 fn verified(session: &Session, project: &Project, id: &PackId) -> Result<VerifiedPack, Failure> {
