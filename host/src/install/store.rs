@@ -113,7 +113,7 @@ pub(super) fn stage(home: &Home) -> Result<NamedTempFile, StoreError> {
 }
 
 fn make_folders(home: &Home) -> Result<(), StoreError> {
-    for folder in [home.root().to_path_buf(), home.staging(), home.store()] {
+    for folder in [home.staging(), home.store()] {
         private_dir(&folder).map_err(|error| StoreError::io("use", &folder, error))?;
     }
     Ok(())

@@ -83,7 +83,7 @@ pub fn run(session: &Session, args: &Doctor) -> Result<u8, Failure> {
 
 fn store(session: &Session) -> Check {
     let folder = session.home.store();
-    match home::private_dir(session.home.root()).and_then(|()| home::private_dir(&folder)) {
+    match home::private_dir(&folder) {
         Ok(()) => Check::new("store", Status::Ok, format!("{} can be used", folder.display())),
         Err(error) => Check::new("store", Status::Problem, format!("{} cannot be used: {error}", folder.display()))
             .hint("make it a folder of yours, or set RIG_HOME to another"),
