@@ -1,4 +1,7 @@
 //! What the tools answer: the part of GitHub's objects that a caller acts on.
+//!
+//! Only what names the object must be there. A write has happened when GitHub answers, so an answer that lacks a detail is no failure:
+//! the detail is null.
 
 use rig_sdk::json::Value;
 use schemars::JsonSchema;
@@ -9,23 +12,23 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub struct Issue {
     /// The number within the repository.
     pub number: u64,
-    /// The page of the issue.
+    /// The page of the issue; null when GitHub sends none.
     #[serde(rename(deserialize = "html_url"))]
-    pub url: String,
-    /// The title.
-    pub title: String,
-    /// `open` or `closed`.
-    pub state: String,
+    pub url: Option<String>,
+    /// The title; null when GitHub sends none.
+    pub title: Option<String>,
+    /// `open` or `closed`; null when GitHub sends none.
+    pub state: Option<String>,
     /// The text; null when there is none.
     pub body: Option<String>,
     /// Names of labels.
     #[serde(default, deserialize_with = "label_names")]
     pub labels: Vec<String>,
     /// The login of the author; null when the account is gone.
-    #[serde(rename(deserialize = "user"), deserialize_with = "login")]
+    #[serde(default, rename(deserialize = "user"), deserialize_with = "login")]
     pub author: Option<String>,
-    /// When it was created (RFC 3339).
-    pub created_at: String,
+    /// When it was created (RFC 3339); null when GitHub sends none.
+    pub created_at: Option<String>,
 }
 
 /// A comment.
@@ -33,16 +36,16 @@ pub struct Issue {
 pub struct Comment {
     /// GitHub's id of the comment.
     pub id: u64,
-    /// The comment on its page.
+    /// The comment on its page; null when GitHub sends none.
     #[serde(rename(deserialize = "html_url"))]
-    pub url: String,
+    pub url: Option<String>,
     /// The text; null when GitHub sends none.
     pub body: Option<String>,
     /// The login of the author; null when the account is gone.
-    #[serde(rename(deserialize = "user"), deserialize_with = "login")]
+    #[serde(default, rename(deserialize = "user"), deserialize_with = "login")]
     pub author: Option<String>,
-    /// When it was created (RFC 3339).
-    pub created_at: String,
+    /// When it was created (RFC 3339); null when GitHub sends none.
+    pub created_at: Option<String>,
 }
 
 /// A pull request.
@@ -50,31 +53,31 @@ pub struct Comment {
 pub struct PullRequest {
     /// The number within the repository.
     pub number: u64,
-    /// The page of the pull request.
+    /// The page of the pull request; null when GitHub sends none.
     #[serde(rename(deserialize = "html_url"))]
-    pub url: String,
-    /// The title.
-    pub title: String,
-    /// `open` or `closed`.
-    pub state: String,
+    pub url: Option<String>,
+    /// The title; null when GitHub sends none.
+    pub title: Option<String>,
+    /// `open` or `closed`; null when GitHub sends none.
+    pub state: Option<String>,
     /// Whether it is a draft.
     #[serde(default)]
     pub draft: bool,
-    /// The branch with the changes, as `owner:branch`.
-    #[serde(deserialize_with = "branch")]
-    pub head: String,
-    /// The branch to merge into, as `owner:branch`.
-    #[serde(deserialize_with = "branch")]
-    pub base: String,
+    /// The branch with the changes, as `owner:branch`; null when GitHub sends none.
+    #[serde(default, deserialize_with = "branch")]
+    pub head: Option<String>,
+    /// The branch to merge into, as `owner:branch`; null when GitHub sends none.
+    #[serde(default, deserialize_with = "branch")]
+    pub base: Option<String>,
     /// The text; null when there is none.
     pub body: Option<String>,
     /// The login of the author; null when the account is gone.
-    #[serde(rename(deserialize = "user"), deserialize_with = "login")]
+    #[serde(default, rename(deserialize = "user"), deserialize_with = "login")]
     pub author: Option<String>,
-    /// When it was created (RFC 3339).
-    pub created_at: String,
-    /// When it last changed (RFC 3339).
-    pub updated_at: String,
+    /// When it was created (RFC 3339); null when GitHub sends none.
+    pub created_at: Option<String>,
+    /// When it last changed (RFC 3339); null when GitHub sends none.
+    pub updated_at: Option<String>,
     /// When it was merged (RFC 3339); null when it was not.
     pub merged_at: Option<String>,
 }
@@ -98,14 +101,13 @@ fn login<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D
 }
 
 /// A branch as GitHub sends it, as its label. GitHub sends no label for a deleted fork; the branch's own name remains.
-fn branch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+fn branch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     #[derive(Deserialize)]
     struct Branch {
         label: Option<String>,
-        r#ref: String,
+        r#ref: Option<String>,
     }
-    let branch = Branch::deserialize(deserializer)?;
-    Ok(branch.label.unwrap_or(branch.r#ref))
+    Ok(Option::<Branch>::deserialize(deserializer)?.and_then(|branch| branch.label.or(branch.r#ref)))
 }
 
 /// Labels as GitHub sends them, objects or plain names, as their names.

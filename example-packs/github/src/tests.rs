@@ -83,7 +83,7 @@ fn a_pull_request_is_opened() {
     let sent = &mock.requests()[0];
     assert_eq!((sent.method.as_str(), sent.path()), ("POST", "/repos/o/r/pulls"));
     assert_eq!(sent.text(), r#"{"title":"P","head":"fix","base":"main"}"#);
-    assert_eq!((answer.head.as_str(), answer.base.as_str(), answer.author), ("o:fix", "main", None));
+    assert_eq!((answer.head.as_deref(), answer.base.as_deref(), answer.author), (Some("o:fix"), Some("main"), None));
 }
 
 #[test]
@@ -234,4 +234,11 @@ fn nothing_is_sent_for_a_bad_repository() {
         assert_eq!(kind(&error), "validation_error", "{repo}");
     }
     assert!(mock.requests().is_empty());
+}
+
+#[test]
+fn a_success_without_details_is_a_success() {
+    let _http = mock::http(|_| Ok(mock::Response::json(201, &json!({ "number": 7 }))));
+    let issue = create_issue("o/r".into(), "t".into(), None, None).unwrap();
+    assert_eq!((issue.number, issue.url, issue.title, issue.author), (7, None, None, None));
 }
