@@ -173,11 +173,3 @@ impl Running<'_> {
         })
     }
 }
-
-impl Record {
-    /// Whether anything left the machine.
-    #[must_use]
-    pub fn used_network(&self) -> bool {
-        !self.egress.is_empty()
-    }
-}

@@ -32,7 +32,7 @@ mod flow_tests;
 pub(crate) mod test_packs;
 
 pub use apply::{Committed, Done, uninstall};
-pub use consent::{ConsentRequest, is_hidden, plain};
+pub use consent::ConsentRequest;
 pub use error::{InstallError, LoadError};
 pub use fetch::Progress;
 pub use index::{LoadedIndex, Mode};

@@ -15,3 +15,4 @@ pub mod install;
 pub mod project;
 pub mod sandbox;
 pub mod secrets;
+pub mod words;

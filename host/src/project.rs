@@ -28,8 +28,6 @@ pub use edit::EditError;
 pub use init::{Initialized, init};
 pub use lockfile::{LockError, parse as parse_lock};
 
-pub(crate) use config::nearest;
-
 /// Why a project cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectError {

@@ -10,6 +10,7 @@ use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value};
 
 use super::json::kind_of;
+use crate::words::nearest;
 
 /// Problems named in one answer: enough to mend a call in one go, short enough to read.
 const MAX_PROBLEMS: usize = 5;
@@ -181,11 +182,7 @@ impl<'a> Search<'a> {
                 path.truncate(length);
             } else if schema.get("additionalProperties") == Some(&Value::Bool(false)) {
                 let name_at = at(path, &name.escape_debug().take(64).collect::<String>());
-                let near = known
-                    .iter()
-                    .max_by_key(|known| similarity(known, name))
-                    .filter(|known| similarity(known, name) > 600);
-                let rest = match near {
+                let rest = match nearest(name, known.iter().copied()) {
                     Some(near) => format!("; did you mean `{near}`?"),
                     None if known.is_empty() => "; there are no fields".into(),
                     None => format!("; the fields are {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
@@ -260,13 +257,6 @@ fn push(path: &mut String, name: &str) {
         path.push('.');
     }
     path.extend(name.escape_debug().take(64));
-}
-
-/// How alike two names are, from 0 to 1000.
-fn similarity(a: &str, b: &str) -> u32 {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the measure lies between 0 and 1")]
-    let thousandths = (strsim::jaro_winkler(a, b) * 1000.0) as u32;
-    thousandths
 }
 
 fn with_article(kind: &str) -> String {

@@ -4,7 +4,7 @@ use owo_colors::OwoColorize;
 use serde::Serialize;
 
 use super::report::{Failure, visible};
-use rig_host::install::{is_hidden, plain};
+use rig_host::words::{is_hidden, plain};
 
 /// What the user wants to see, from the global options.
 #[derive(Debug, Clone, Copy)]

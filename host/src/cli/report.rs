@@ -96,7 +96,7 @@ impl Failure {
 
 /// A foreign text made safe for a terminal: line breaks stay, other control and direction characters become visible.
 pub fn visible(text: &str) -> String {
-    text.split('\n').map(rig_host::install::plain).collect::<Vec<_>>().join("\n")
+    text.split('\n').map(rig_host::words::plain).collect::<Vec<_>>().join("\n")
 }
 
 /// What happened, without what to do next.

@@ -2,7 +2,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
+    header::{ACCEPT_ENCODING, CONTENT_LENGTH},
 };
 
 use super::{HttpError, limits};
@@ -10,9 +10,7 @@ use super::{HttpError, limits};
 /// Whether a header belongs to the connection or its framing, which are the host's. Set by a guest, they could make a proxy or a
 /// server see another request, or another end of it, than the one that was checked.
 pub(super) fn is_hosts_own(name: &HeaderName) -> bool {
-    [HOST, CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, EXPECT].contains(name)
-        || matches!(name.as_str(), "keep-alive" | "http2-settings")
-        || name.as_str().starts_with("proxy-")
+    rig_specs::manifest::is_hosts_own(name.as_str())
 }
 
 /// Reads a guest's headers.

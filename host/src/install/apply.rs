@@ -15,7 +15,7 @@ use super::{
     plan::{Action, Plan, Planned},
     rig_version, store,
 };
-use crate::project::{Project, nearest};
+use crate::{project::Project, words::nearest};
 
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use semver::Version;
 use serde::Serialize;
 
 use super::inspect::Inspected;
+use crate::words::plain;
 
 /// What a person is asked to agree to before a pack is installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -336,30 +337,6 @@ fn lines(asked: &Capabilities, tools: Option<&[ToolSummary]>) -> BTreeSet<String
         lines.insert(format!("tool: {} ({})", tool.name, tool.risk.as_str()));
     }
     lines
-}
-
-/// A text on one line that a terminal shows as it is: control characters, characters that change the direction of text, and
-/// invisible ones are written as escapes; line breaks become spaces.
-#[must_use]
-pub fn plain(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' | '\r' | '\t' => out.push(' '),
-            _ if is_hidden(c) => out.extend(c.escape_unicode()),
-            _ => out.push(c),
-        }
-    }
-    out
-}
-
-/// Whether a character steers a terminal or deceives a reader instead of being seen.
-#[must_use]
-pub fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

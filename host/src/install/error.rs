@@ -6,14 +6,13 @@ use rig_specs::{PackId, Sha256, lock::Runtime};
 use semver::Version;
 
 use super::{
-    consent::plain,
     fetch::FetchError,
     index::IndexError,
     inspect::InspectError,
     source::{SourceError, Wanted},
     store::StoreError,
 };
-use crate::project::ProjectError;
+use crate::{project::ProjectError, words::plain};
 
 /// Why nothing was installed. Nothing that was installed before has changed.
 #[derive(Debug, thiserror::Error)]

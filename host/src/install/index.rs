@@ -14,11 +14,10 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    consent::plain,
     net::{self, Downloader, NetError},
     source::{self, SourceError},
 };
-use crate::project::Project;
+use crate::{project::Project, words::plain};
 
 mod cache;
 

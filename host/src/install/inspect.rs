@@ -17,7 +17,7 @@ use wasmparser::{
     types::Types,
 };
 
-use super::consent::plain;
+use crate::words::plain;
 
 /// The interface that every pack exports.
 pub const TOOLS: &str = "rig:pack/tools@0.1.0";
@@ -144,7 +144,9 @@ impl InspectError {
             | Self::ManySections(_)
             | Self::SectionTooLarge(_)
             | Self::Malformed { .. } => Some("tell the author of the pack".into()),
-            Self::Empty | Self::NotWasm | Self::Invalid { .. } => None,
+            Self::Empty | Self::NotWasm | Self::Invalid { .. } => {
+                Some("give a component as `rig build` writes it, and fetch it again if it was downloaded".into())
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{
     source::{Request, Wanted},
     store::{self, Staged},
 };
-use crate::project::Project;
+use crate::{project::Project, words};
 
 mod choose;
 mod find;
@@ -230,7 +230,7 @@ impl Planner<'_> {
             Request::Named { id, version } => (self.named(id, version.as_ref()).await?, id.to_string()),
         };
         let inspected = inspect::inspect(&found.bytes, &self.installer.rig)
-            .map_err(|error| InstallError::Inspect { what: consent::plain(&what), error })?;
+            .map_err(|error| InstallError::Inspect { what: words::plain(&what), error })?;
         if let Request::Named { id, version } = &task.request {
             self.check_named(id, version.as_ref(), &inspected, found.from_index)?;
         }

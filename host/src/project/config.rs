@@ -11,12 +11,12 @@ use rig_specs::config::Config;
 use serde_saphyr::{DuplicateKeyPolicy, Error as YamlError, MergeKeyPolicy};
 use url::Url;
 
+use crate::words::{nearest, plain};
+
 /// The longest wall clock of one call that a project may set, in seconds: an agent that waits longer has given up.
 const MAX_TIMEOUT_SECONDS: u32 = 3600;
 /// More retries than this never help and may harm the service that is called.
 const MAX_RETRIES: u32 = 10;
-/// How far a misspelt key may be from the key that is offered instead.
-const NEAR: usize = 3;
 
 /// Where in a file something is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,17 +154,6 @@ fn explain(error: &YamlError, path: &str, file: &Path) -> ConfigError {
     let message = message.lines().next().unwrap_or_default();
     let message = message.split(" at line ").next().unwrap_or_default().trim_end_matches([',', ':', ' ']);
     ConfigError::Malformed { place, path, message: plain(message) }
-}
-
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
-/// The candidate that looks most like a word, if any looks like it at all.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let distance = |candidate: &str| strsim::damerau_levenshtein(&word.to_lowercase(), candidate);
-    let near = |(distance, candidate): &(usize, &str)| *distance <= NEAR.min(candidate.len().div_ceil(2));
-    candidates.into_iter().map(|candidate| (distance(candidate), candidate)).filter(near).min().map(|(_, best)| best)
 }
 
 enum Problem {

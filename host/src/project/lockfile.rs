@@ -9,7 +9,7 @@ use rig_specs::{
 };
 use serde_json::Value;
 
-use super::nearest;
+use crate::words::{nearest, plain};
 
 /// The keys of a lock, apart from its digest.
 const KEYS: [&str; 7] =
@@ -119,7 +119,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Lock, LockError> {
         }
     } else if let Some(key) = misspelt_digest(&value) {
         let (line, message) =
-            (line_of(text, key), format!("`{}` is not a key of rig.lock: `digest` was meant", shown(key)));
+            (line_of(text, key), format!("`{}` is not a key of rig.lock: `digest` was meant", plain(key)));
         return Err(LockError::Malformed { file: file.to_path_buf(), line, message });
     }
     for (key, pack) in &lock.packs {
@@ -145,10 +145,6 @@ fn misspelt_digest(value: &Value) -> Option<&str> {
 
 fn line_of(text: &str, key: &str) -> usize {
     text.lines().position(|line| line.contains(key)).map_or(1, |index| index + 1)
-}
-
-fn shown(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Taken over the JSON as it stands, not over the typed form: a newer rig of the same file version may have added keys that
@@ -184,7 +180,7 @@ fn check_version(value: &Value, file: &Path) -> Result<(), LockError> {
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
-    shown(text)
+    plain(text)
 }
 
 /// A lock without packs, as it stands before the first install.

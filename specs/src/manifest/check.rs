@@ -36,7 +36,9 @@ impl Manifest {
                 if let Inject::Header { name, .. } = inject {
                     if !is_token(name) {
                         problems.push(format!("secret `{slot}`: `{name}` is not the name of a header"));
-                    } else if is_host_header(name) {
+                    } else if is_hosts_own(name)
+                        || matches!(name.to_ascii_lowercase().as_str(), "content-length" | "accept-encoding")
+                    {
                         problems.push(format!("secret `{slot}`: the header `{name}` is the host's own"));
                     }
                 }
@@ -117,18 +119,19 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
-/// Headers that frame a message or belong to one hop: nobody may put a secret there.
-fn is_host_header(name: &str) -> bool {
+/// Whether a header belongs to the connection or its framing, which are the host's: no guest sets it, and no secret stands in it.
+#[must_use]
+pub fn is_hosts_own(name: &str) -> bool {
     const OWN: [&str; 9] = [
         "host",
-        "content-length",
-        "transfer-encoding",
         "connection",
-        "keep-alive",
         "te",
         "trailer",
+        "transfer-encoding",
         "upgrade",
         "expect",
+        "keep-alive",
+        "http2-settings",
     ];
     let name = name.to_ascii_lowercase();
     OWN.contains(&name.as_str()) || name.starts_with("proxy-")

@@ -14,7 +14,7 @@ use crate::{
         index::{self, IndexError},
         source::Wanted,
     },
-    project::nearest,
+    words::nearest,
 };
 
 /// How many names are offered for a misspelt one.

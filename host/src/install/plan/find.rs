@@ -14,7 +14,7 @@ use super::{
     other_bytes,
 };
 use crate::install::{
-    InstallError, LoadError, LoadedIndex, Progress, consent,
+    InstallError, LoadError, LoadedIndex, Progress,
     fetch::{self, Expected, FetchError},
     index::{IndexError, Mode},
     net::NetError,
@@ -73,7 +73,7 @@ impl Planner<'_> {
         let report = |received, total| (self.progress)(Progress { what, received, total });
         let fetched =
             fetch::fetch(self.installer.downloader, home, urls, expected, self.options.offline(), &report).await;
-        let fail = |error| InstallError::Fetch { what: consent::plain(what), error };
+        let fail = |error| InstallError::Fetch { what: crate::words::plain(what), error };
         let (staged, place) = fetched.map_err(fail)?;
         let bytes = fs::read(staged.file.path())
             .map_err(|error| fail(FetchError::Write { url: place.clone(), why: error.to_string() }))?;
