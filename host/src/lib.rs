@@ -7,6 +7,8 @@
 //!
 //! The library never prints and, outside [`secrets`], never reads the environment: paths and settings are handed in.
 
+pub mod approvals;
+pub mod audit;
 pub mod build;
 pub mod call;
 pub mod egress;

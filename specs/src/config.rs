@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ByteSize, PackId, rtp::RiskClass};
+use crate::{ByteSize, PackId, Sha256, rtp::RiskClass};
 
 /// The whole file; every key may be left out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +20,10 @@ pub struct Config {
     pub pack_set_version: Option<String>,
     /// Where the audit log is, relative to this file.
     pub audit_db_path: AuditPath,
+    /// What the audit log keeps.
+    pub audit: AuditSettings,
+    /// How approvals are asked for.
+    pub approvals: ApprovalSettings,
     /// Where the gateway listens.
     pub server: Server,
     /// Where packs are found.
@@ -35,7 +39,7 @@ pub struct Config {
     /// The host's limits for one call.
     pub limits: HostLimits,
     /// Who may call the gateway, by tenant id.
-    pub tenants: BTreeMap<String, serde_json::Value>,
+    pub tenants: BTreeMap<String, Tenant>,
     /// How packs from PyPI are installed.
     pub python: Python,
     /// How packs from npm are installed.
@@ -65,6 +69,138 @@ impl Default for AuditPath {
     }
 }
 
+/// `audit`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditSettings {
+    /// Whether arguments are kept, with secrets and long texts taken out.
+    pub args: bool,
+    /// After how many days rows are removed; absent keeps them for ever.
+    #[schemars(range(min = 1))]
+    pub retention_days: Option<u32>,
+}
+
+/// `approvals`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApprovalSettings {
+    /// How long a call waits for a person, in seconds.
+    #[schemars(range(min = 10, max = 604_800))]
+    pub expire_seconds: u32,
+    /// Whether the person in front of an MCP client may approve there and then. Off by default: a client that answers for its user
+    /// would approve its own calls.
+    pub elicitation: bool,
+}
+
+impl Default for ApprovalSettings {
+    fn default() -> Self {
+        Self { expire_seconds: 900, elicitation: false }
+    }
+}
+
+/// One tenant of the gateway.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tenant {
+    /// The hashes of the bearer tokens that call for this tenant. `rig tenant new` makes a token and its hash.
+    pub tokens: Vec<Sha256>,
+    /// The hashes of the bearer tokens that also see and decide this tenant's approvals, and read its audit log.
+    pub approvers: Vec<Sha256>,
+    /// Globs over tool names; absent allows what the policy allows.
+    pub allowed_tools: Option<Vec<String>>,
+    /// The slots that this tenant's calls may use, each with the name that its value is looked up by. Absent: every slot by its own
+    /// name.
+    pub secrets: Option<BTreeMap<String, String>>,
+}
+
+/// What one limit counts: all calls together, or separately.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Each {
+    /// Every tool by itself.
+    Tool,
+    /// Every pack by itself.
+    Pack,
+    /// Every tenant by itself.
+    Tenant,
+}
+
+/// The time over which calls are counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Per {
+    /// 1 s.
+    Second,
+    /// 60 s.
+    #[default]
+    Minute,
+    /// 3,600 s.
+    Hour,
+    /// 86,400 s.
+    Day,
+}
+
+/// A limit on calls: a number, which means so many in a minute, or its parts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "RateLimitForm")]
+#[schemars(with = "RateLimitForm")]
+pub struct RateLimit {
+    /// How many calls in that time; absent does not limit the rate.
+    pub calls: Option<u32>,
+    /// The time.
+    pub per: Per,
+    /// How many at once; absent does not limit that.
+    pub concurrent: Option<u32>,
+    /// What is counted separately; nothing counts all calls that the glob matches together.
+    pub each: Vec<Each>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum RateLimitForm {
+    Number(u32),
+    Parts(RateLimitParts),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RateLimitParts {
+    #[serde(default)]
+    calls: Option<u32>,
+    #[serde(default)]
+    per: Per,
+    #[serde(default)]
+    concurrent: Option<u32>,
+    #[serde(default)]
+    each: Vec<Each>,
+}
+
+impl TryFrom<RateLimitForm> for RateLimit {
+    type Error = std::convert::Infallible;
+
+    fn try_from(form: RateLimitForm) -> Result<Self, Self::Error> {
+        Ok(match form {
+            RateLimitForm::Number(calls) => {
+                Self { calls: Some(calls), per: Per::Minute, concurrent: None, each: Vec::new() }
+            }
+            RateLimitForm::Parts(RateLimitParts { calls, per, concurrent, each }) => {
+                Self { calls, per, concurrent, each }
+            }
+        })
+    }
+}
+
+/// A rule on one argument.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Constraint {
+    /// JSON Schema that the argument must keep, in addition to the tool's own.
+    pub schema: serde_json::Value,
+    /// Whether the argument may be left out, so that the service chooses.
+    #[serde(default)]
+    pub optional: bool,
+}
+
 /// `server`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -73,11 +209,16 @@ pub struct Server {
     pub host: String,
     /// The port to listen on.
     pub port: u16,
+    /// Names that the gateway is reached by beside its own address, for example `rig.corp.example`. Requests whose `Host` is none of
+    /// them are refused.
+    pub allowed_hosts: Vec<String>,
+    /// Web origins whose pages may call the gateway, for example `https://console.corp.example`.
+    pub allowed_origins: Vec<String>,
 }
 
 impl Default for Server {
     fn default() -> Self {
-        Self { host: "127.0.0.1".into(), port: 8787 }
+        Self { host: "127.0.0.1".into(), port: 8787, allowed_hosts: Vec::new(), allowed_origins: Vec::new() }
     }
 }
 
@@ -107,10 +248,12 @@ pub struct Policy {
     /// How often a retryable error of a read or idempotent tool is tried again.
     #[schemars(range(max = 10))]
     pub retries: u32,
-    /// Calls per time, by tool glob.
-    pub rate_limits: BTreeMap<String, serde_json::Value>,
-    /// Rules on arguments, by tool glob.
-    pub constraints: BTreeMap<String, serde_json::Value>,
+    /// Risk classes that are higher than what a pack claims, by tool glob. A class below the pack's own changes nothing.
+    pub raise_risk: BTreeMap<String, RiskClass>,
+    /// Calls per time and at once, by tool glob. Every limit that matches a tool holds.
+    pub rate_limits: BTreeMap<String, RateLimit>,
+    /// Rules on arguments, by tool glob and then by argument.
+    pub constraints: BTreeMap<String, BTreeMap<String, Constraint>>,
 }
 
 impl Default for Policy {
@@ -121,6 +264,7 @@ impl Default for Policy {
             require_approval_for: vec![RiskClass::Infra, RiskClass::Money, RiskClass::Destructive],
             timeout_seconds: 30,
             retries: 0,
+            raise_risk: BTreeMap::new(),
             rate_limits: BTreeMap::new(),
             constraints: BTreeMap::new(),
         }

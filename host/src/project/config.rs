@@ -260,12 +260,8 @@ fn validate(config: &Config) -> Result<(), Problem> {
 }
 
 fn enforced(config: &Config) -> Result<(), Problem> {
-    let not_enforced: [(bool, &'static [&'static str]); 4] = [
-        (!config.policy.rate_limits.is_empty(), &["policy", "rate_limits"]),
-        (!config.policy.constraints.is_empty(), &["policy", "constraints"]),
-        (!config.tenants.is_empty(), &["tenants"]),
-        (!config.index.trusted_keys.is_empty(), &["index", "trusted_keys"]),
-    ];
+    let not_enforced: [(bool, &'static [&'static str]); 1] =
+        [(!config.index.trusted_keys.is_empty(), &["index", "trusted_keys"])];
     not_enforced.into_iter().find(|(set, _)| *set).map_or(Ok(()), |(_, keys)| Err(Problem::NotEnforced(keys)))
 }
 
