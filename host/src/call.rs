@@ -6,10 +6,13 @@
 //! into it.
 
 pub mod catalog;
+pub mod constraints;
 pub mod contract;
 pub mod json;
+pub mod limits;
 pub mod policy;
 pub mod reach;
+pub mod sanitise;
 pub mod schema;
 
 mod answer;

@@ -17,4 +17,5 @@ pub mod install;
 pub mod project;
 pub mod sandbox;
 pub mod secrets;
+pub mod tenants;
 pub mod words;
