@@ -82,6 +82,8 @@ pub struct Called {
 /// The facts of one call. Holds no secret and no arguments.
 #[derive(Debug)]
 pub struct Record {
+    /// The tool that was called; none when there is none of that name.
+    pub tool: Option<String>,
     /// How the call ended.
     pub outcome: Outcome,
     /// The kind of error, if it is one.
@@ -105,6 +107,7 @@ pub struct Record {
 impl Default for Record {
     fn default() -> Self {
         Self {
+            tool: None,
             outcome: Outcome::Error,
             error: None,
             risk: None,
@@ -233,6 +236,7 @@ impl Caller {
         tool: Option<&Tool>,
         id: String,
     ) -> Called {
+        record.tool = tool.map(|tool| tool.tool.def.name.clone());
         record.duration = started.elapsed();
         record.outcome = ledger::outcome(ended.as_ref().err());
         record.error = ended.as_ref().err().map(|error| error.kind);
