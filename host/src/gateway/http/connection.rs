@@ -42,7 +42,7 @@ pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, hurry: Cancell
         })
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(MAX_HEAD);
+    builder.timer(TokioTimer::new()).header_read_timeout(IDLE).max_header_size(MAX_HEAD);
     let mut connection = builder.serve_connection(TokioIo::new(wire), service);
     let mut told = false;
     let mut stop = Box::pin(stopping.cancelled());
