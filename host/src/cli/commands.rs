@@ -10,5 +10,6 @@ pub mod inspect;
 pub mod install;
 pub mod list;
 pub mod packs;
+pub mod tenant;
 pub mod uninstall;
 pub mod verify;

@@ -159,6 +159,7 @@ classified!(
     rig_host::sandbox::EngineError,
     rig_host::sandbox::LoadError,
     rig_host::sandbox::Stop,
+    rig_host::tenants::TokenError,
     rig_toolchain::Error,
 );
 
