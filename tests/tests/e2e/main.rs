@@ -19,4 +19,5 @@ mod memory;
 mod probe;
 mod retries;
 mod tamper;
+mod tenants;
 mod wasi;
