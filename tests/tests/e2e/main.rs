@@ -22,4 +22,5 @@ mod memory;
 mod probe;
 mod retries;
 mod tamper;
+mod tenants;
 mod wasi;
