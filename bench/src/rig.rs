@@ -3,7 +3,9 @@
 use std::{path::PathBuf, sync::Arc};
 
 use rig_host::{
-    call::{Called, Caller, Request, Snapshot, VerifiedPack},
+    approvals::Approvals,
+    audit::Audit,
+    call::{Called, Caller, Request, Services, Snapshot, VerifiedPack},
     egress::{Gate, Settings},
     home::Home,
     install::{inspect, rig_version, store},
@@ -93,7 +95,14 @@ impl Pipeline {
         let gate = Arc::new(Gate::new(&Settings::default())?);
         let provider = Arc::new(Provider::new(folder.path().join(".env")));
         let config = Config::default();
-        let caller = Caller::new(snapshot, sandbox.clone(), gate, provider, config, &home, folder.path());
+        let services = Arc::new(Services {
+            sandbox: sandbox.clone(),
+            audit: Audit::off(),
+            approvals: Arc::new(Approvals::new(folder.path().join("approvals.sqlite"), home.keys())),
+            limiter: Arc::default(),
+            home,
+        });
+        let caller = Caller::new(snapshot, services, gate, provider, config, folder.path())?;
         Ok(Self { caller: Arc::new(caller), sandbox, _home: folder })
     }
 

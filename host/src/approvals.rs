@@ -55,6 +55,20 @@ pub enum ApprovalError {
     },
 }
 
+impl ApprovalError {
+    /// What to do next.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::NotFound { .. } => "see what waits with `rig approvals`, or make the call again".into(),
+            Self::Broken => "make the call again".into(),
+            Self::Store { .. } => {
+                "check that the project's folder .rig can be written and that the disk has space".into()
+            }
+        }
+    }
+}
+
 /// The stored approvals of one project.
 #[derive(Debug)]
 pub struct Approvals {

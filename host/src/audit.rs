@@ -95,14 +95,20 @@ impl AuditError {
 /// The log, open for writing. Cheap to clone; every clone writes to the same chain.
 #[derive(Debug, Clone)]
 pub struct Audit {
-    settings: Arc<Settings>,
+    settings: Option<Arc<Settings>>,
 }
 
 impl Audit {
     /// The log at that place. Opens nothing yet: the first row does, and a file that cannot be opened is an error of each row.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings: Arc::new(settings) }
+        Self { settings: Some(Arc::new(settings)) }
+    }
+
+    /// No log: for programs that embed the pipeline and record calls themselves.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self { settings: None }
     }
 
     /// Adds a row. Committed when this returns: it survives the end of this process, not yet a loss of power.

@@ -1,20 +1,26 @@
 //! The call pipeline: the one function through which every call of a tool goes, whoever makes it.
 //!
-//! Find the tool in the snapshot → policy → validate the arguments → approval → resolve secrets → run in the sandbox → validate the
-//! output → answer. [`Caller::call`] owns this order and is the one outer place that reports: the inner functions return what
-//! happened, and it turns every end, good or bad, into one [`Called`]. The command line and every server are thin translations
-//! into it.
+//! Find the tool in the snapshot → policy (allow, deny, limits) → validate the arguments → approval → resolve secrets → durable intent
+//! → run in the sandbox → validate the output → record → answer. [`Caller::run`] owns this order and is the one outer place that
+//! reports: the inner functions return what happened, and it turns every end, good or bad, into one row of the audit log and one
+//! [`Called`]. The command line and every server are thin translations into it.
 
 pub mod catalog;
+pub mod constraints;
 pub mod contract;
 pub mod json;
+pub mod limits;
+pub mod open;
 pub mod policy;
 pub mod reach;
+pub mod sanitise;
 pub mod schema;
 
 mod answer;
+mod approval;
 mod attempt;
 mod inner;
+mod ledger;
 mod scan;
 
 use std::{
@@ -23,19 +29,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rig_specs::{config::Config, rtp::CallContext};
+use rig_specs::{
+    config::Config,
+    rgp::{self, Outcome},
+    rtp::{CallContext, ErrorKind, RiskClass},
+};
 use tokio_util::sync::CancellationToken;
 
 pub use answer::{Answer, CallError};
+pub use approval::Decider;
 pub use catalog::{Snapshot, Tool, VerifiedPack};
-use contract::Breach;
+pub use open::Services;
 
 use crate::{
+    audit::{AuditError, Row},
     egress::{EgressRecord, Gate},
-    home::Home,
-    sandbox::{Logged, Sandbox},
+    sandbox::Logged,
     secrets::Provider,
 };
+use approval::Approved;
+use constraints::Constraints;
+use contract::Breach;
+use limits::{Limits, Permit};
 use policy::{Decision, Policy};
 
 /// One call as it is asked for.
@@ -60,11 +75,21 @@ pub struct Called {
     pub answer: Answer,
     /// The facts.
     pub record: Record,
+    /// Whether this was a person's denial, and it holds.
+    pub denied: bool,
 }
 
 /// The facts of one call. Holds no secret and no arguments.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Record {
+    /// How the call ended.
+    pub outcome: Outcome,
+    /// The kind of error, if it is one.
+    pub error: Option<ErrorKind>,
+    /// The risk class that counted; none for unknown tools.
+    pub risk: Option<RiskClass>,
+    /// Why the call has no row in the audit log yet, if it has none.
+    pub unrecorded: Option<AuditError>,
     /// How long the call took, from the request to the answer.
     pub duration: Duration,
     /// How many attempts were made; 0 when the sandbox was never entered.
@@ -77,33 +102,53 @@ pub struct Record {
     pub log: Logged,
 }
 
+impl Default for Record {
+    fn default() -> Self {
+        Self {
+            outcome: Outcome::Error,
+            error: None,
+            risk: None,
+            unrecorded: None,
+            duration: Duration::ZERO,
+            attempts: 0,
+            auth: Vec::new(),
+            egress: Vec::new(),
+            log: Logged::default(),
+        }
+    }
+}
+
 /// Everything that calls share: the tools, the rules, and the ways out.
 pub struct Caller {
     snapshot: Arc<Snapshot>,
-    sandbox: Sandbox,
+    services: Arc<Services>,
     gate: Arc<Gate>,
     provider: Arc<Provider>,
     policy: Policy,
+    limits: Limits,
+    constraints: Constraints,
     config: Config,
-    home: Home,
     storage_root: PathBuf,
 }
 
 impl Caller {
     /// Puts a pipeline together. `project` is the project's folder.
-    #[must_use]
+    ///
+    /// # Errors
+    /// When a constraint of the policy cannot be compiled; reading rig.yaml has refused such a one before.
     pub fn new(
         snapshot: Arc<Snapshot>,
-        sandbox: Sandbox,
+        services: Arc<Services>,
         gate: Arc<Gate>,
         provider: Arc<Provider>,
         config: Config,
-        home: &Home,
         project: &std::path::Path,
-    ) -> Self {
-        let policy = Policy::new(&config.policy);
-        let storage_root = reach::storage_root(&home.storage(), project);
-        Self { snapshot, sandbox, gate, provider, policy, config, home: home.clone(), storage_root }
+    ) -> Result<Self, String> {
+        let policy = Policy::new(&config);
+        let limits = Limits::new(&config.policy.rate_limits);
+        let constraints = Constraints::new(&config.policy.constraints)?;
+        let storage_root = reach::storage_root(&services.home.storage(), project);
+        Ok(Self { snapshot, services, gate, provider, policy, limits, constraints, config, storage_root })
     }
 
     /// The tools that can be called.
@@ -112,21 +157,88 @@ impl Caller {
         &self.snapshot
     }
 
+    /// The rules.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The settings that the rules come from.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What outlives this snapshot.
+    #[must_use]
+    pub fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
     /// Makes one call. Always answers; `cancel` ends it early.
     pub async fn call(self: &Arc<Self>, request: Request, cancel: CancellationToken) -> Called {
+        self.run(request, None, cancel).await
+    }
+
+    async fn run(self: &Arc<Self>, request: Request, approved: Option<Approved>, cancel: CancellationToken) -> Called {
         let started = Instant::now();
         let id = request.context.request_id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+        let tool = self.snapshot.get(&request.tool).map(|tool| &**tool);
+        let mut row = self.row(&request, &id, tool);
+        row.decision =
+            approved.as_ref().map(|approved| ledger::decision(&approved.token, ledger::APPROVED, &approved.by));
         let mut record = Record::default();
-        let tool = self.snapshot.get(&request.tool);
         let ended = match tool {
             Some(tool) => {
-                let record = &mut record;
-                Running { caller: self, tool, request: &request, id: &id, cancel, started, record }.run().await
+                let risk = self.policy.risk(&tool.tool.def.name, tool.tool.def.risk_class);
+                let mut running = Running {
+                    caller: self,
+                    tool,
+                    request: &request,
+                    id: &id,
+                    risk,
+                    approved,
+                    cancel,
+                    started,
+                    intent: &row,
+                    permit: None,
+                    record: &mut record,
+                };
+                running.run().await
             }
             None => Err(CallError::unknown_tool(&request.tool, &self.snapshot)),
         };
+        self.finish(started, row, ended, record, tool, id).await
+    }
+
+    /// A call that ends before it begins, with its row.
+    async fn refused(&self, request: Request, error: CallError, decision: rgp::Decision) -> Called {
+        let id = request.context.request_id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+        let tool = self.snapshot.get(&request.tool).map(|tool| &**tool);
+        let row = Row { decision: Some(decision), ..self.row(&request, &id, tool) };
+        self.finish(Instant::now(), row, Err(error), Record::default(), tool, id).await
+    }
+
+    fn row(&self, request: &Request, id: &str, tool: Option<&Tool>) -> Row {
+        ledger::row(request, id, tool, &self.snapshot.interface_hash, self.config.audit.args)
+    }
+
+    /// The one place where calls end: the record, the row, the answer.
+    async fn finish(
+        &self,
+        started: Instant,
+        row: Row,
+        ended: Result<String, CallError>,
+        mut record: Record,
+        tool: Option<&Tool>,
+        id: String,
+    ) -> Called {
         record.duration = started.elapsed();
-        Called { answer: Answer::new(ended, id, tool.map(|tool| &*tool.pack), &self.snapshot), record }
+        record.outcome = ledger::outcome(ended.as_ref().err());
+        record.error = ended.as_ref().err().map(|error| error.kind);
+        let denied = row.decision.as_ref().is_some_and(|decision| decision.decision == ledger::DENIED);
+        record.unrecorded = self.services.audit.record(ledger::ended(row, &record)).await.err();
+        Called { answer: Answer::new(ended, id, tool.map(|tool| &*tool.pack), &self.snapshot), record, denied }
     }
 }
 
@@ -137,23 +249,67 @@ struct Running<'a> {
     request: &'a Request,
     /// The id of the call, and the key that all its attempts share.
     id: &'a str,
+    /// The risk class that counts.
+    risk: RiskClass,
+    /// A person's yes, when the call was stored before.
+    approved: Option<Approved>,
     cancel: CancellationToken,
     started: Instant,
+    /// The row as it is before the call runs.
+    intent: &'a Row,
+    /// Its place among the calls that run at once, until it ends.
+    permit: Option<Permit>,
     record: &'a mut Record,
 }
 
 impl Running<'_> {
-    async fn run(mut self) -> Result<String, CallError> {
+    async fn run(&mut self) -> Result<String, CallError> {
         let def = &self.tool.tool.def;
-        let decision = self.caller.policy.decide(&def.name, def.risk_class);
+        let policy = &self.caller.policy;
+        self.record.risk = Some(self.risk);
+        let tenant = self.request.context.tenant_id.as_deref();
+        let decision = policy.decide(&def.name, self.risk, &def.policy_defaults, tenant);
         if let Decision::Deny(rule) = decision {
             return Err(CallError::denied(&def.name, &rule));
         }
+        self.permit = Some(self.enter()?);
         self.check_args()?;
-        if decision == Decision::Approve {
-            return Err(CallError::needs_approval(&def.name, def.risk_class));
+        self.check_constraints()?;
+        match &self.approved {
+            Some(approved) => self.check_approved(approved)?,
+            None if decision == Decision::Approve => return Err(self.ask_person().await),
+            None => {}
         }
         self.attempts().await
+    }
+
+    /// Counts the call against the limits of the policy.
+    fn enter(&self) -> Result<Permit, CallError> {
+        let (services, name) = (&self.caller.services, &self.tool.tool.def.name);
+        let tenant = self.request.context.tenant_id.as_deref().unwrap_or_default();
+        let entered = services.limiter.enter(&self.caller.limits, name, self.tool.pack.id().as_str(), tenant);
+        entered.map_err(|limited| CallError::limited(name, &limited))
+    }
+
+    fn check_constraints(&self) -> Result<(), CallError> {
+        let name = &self.tool.tool.def.name;
+        if !self.caller.constraints.applies(name) {
+            return Ok(());
+        }
+        let args = json::object(&self.request.args).map_err(CallError::args)?;
+        let kept = self.caller.constraints.check(name, &args);
+        kept.map_err(|problems| CallError::constrained(name, &problems))
+    }
+
+    /// Before a risky call runs, that it will is on the disk; when that cannot be written, it does not run.
+    async fn intend(&self) -> Result<(), CallError> {
+        if self.approved.is_none() && self.risk <= RiskClass::Write {
+            return Ok(());
+        }
+        let intent = Row { event: crate::audit::Event::Intent, auth: self.record.auth.clone(), ..self.intent.clone() };
+        let written = self.caller.services.audit.record_durably(intent).await;
+        written.map_err(|error| CallError::unrecordable(&self.tool.tool.def.name, &error))?;
+        self.claim().await
     }
 
     fn check_args(&self) -> Result<(), CallError> {

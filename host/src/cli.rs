@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod logs;
 mod progress;
 mod render;
 mod report;
@@ -45,6 +46,10 @@ fn run(session: &Session, command: Command) -> Result<u8, Failure> {
         Command::Info(args) => commands::info::run(session, &args),
         Command::List(args) => commands::list::run(session, &args),
         Command::Call(args) => commands::call::run(session, args),
+        Command::Approvals(args) => commands::approvals::list(session, &args),
+        Command::Approve(args) => commands::approvals::approve(session, &args),
+        Command::Deny(args) => commands::approvals::deny(session, &args),
+        Command::Serve(args) => commands::serve::run(session, &args),
         Command::Verify(args) => commands::verify::run(session, &args),
         Command::Inspect(args) => commands::inspect::run(session, &args),
         Command::Build(args) => commands::build::run(session, &args),

@@ -51,6 +51,18 @@ impl Home {
         self.root.join("cache").join("compiled")
     }
 
+    /// Where the heads of audit logs are remembered: outside the projects whose logs they are about.
+    #[must_use]
+    pub fn anchors(&self) -> PathBuf {
+        self.root.join("audit")
+    }
+
+    /// Where keys are that never leave this machine.
+    #[must_use]
+    pub fn keys(&self) -> PathBuf {
+        self.root.join("keys")
+    }
+
     /// Where the files of packs with storage are, one folder a project and pack.
     #[must_use]
     pub fn storage(&self) -> PathBuf {

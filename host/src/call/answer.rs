@@ -2,32 +2,48 @@
 
 use rig_specs::{
     PackId,
-    rtp::{ErrorKind, RiskClass, ToolError, ToolResult},
+    rgp::Outcome,
+    rtp::{ApprovalRequired, ErrorKind, ToolError, ToolResult},
 };
 
 use super::{
     catalog::{Pack, Snapshot},
     json,
+    limits::Limited,
 };
 use crate::{
+    approvals::ApprovalError,
+    audit::AuditError,
     egress,
     install::StoreError,
     sandbox::{self, LoadError, Stop},
 };
 
 /// Why a call gave no output, before it has an id.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CallError {
     pub(super) kind: ErrorKind,
     pub(super) message: String,
     pub(super) retryable: bool,
     pub(super) upstream_code: Option<String>,
     pub(super) hints: Vec<String>,
+    /// What the audit log says of it.
+    pub(super) outcome: Outcome,
+    /// The call as it waits for a person.
+    pub(super) waiting: Option<Box<ApprovalRequired>>,
 }
 
 impl CallError {
     pub(super) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), retryable: false, upstream_code: None, hints: Vec::new() }
+        Self {
+            kind,
+            message: message.into(),
+            retryable: false,
+            upstream_code: None,
+            hints: Vec::new(),
+            outcome: Outcome::Error,
+            waiting: None,
+        }
     }
 
     pub(super) fn with_hint(mut self, hint: &str) -> Self {
@@ -56,16 +72,53 @@ impl CallError {
     }
 
     pub(super) fn denied(tool: &str, rule: &str) -> Self {
-        Self::new(ErrorKind::PolicyBlocked, format!("the project does not allow `{tool}`: {rule}"))
+        Self::policy(format!("the project does not allow `{tool}`: {rule}"))
             .with_hint("ask whoever runs the project to change the policy")
     }
 
-    pub(super) fn needs_approval(tool: &str, risk: RiskClass) -> Self {
-        let message = format!("`{tool}` is of risk class {}, which a person must approve first", risk.as_str());
-        Self::new(ErrorKind::ApprovalRequired, message).with_hint(
-            "this version cannot ask for approval: whoever runs the project can allow the class by leaving it out of \
-                 `policy.require_approval_for` in rig.yaml",
-        )
+    pub(super) fn denied_by_person(tool: &str, by: &str) -> Self {
+        Self::policy(format!("`{tool}` was denied by {by}"))
+    }
+
+    pub(super) fn constrained(tool: &str, problems: &[String]) -> Self {
+        Self::policy(format!("the project limits the arguments of `{tool}`: {}", problems.join("; ")))
+            .with_hint("call it within these limits, or ask whoever runs the project to change `policy.constraints`")
+    }
+
+    fn policy(message: String) -> Self {
+        Self { outcome: Outcome::PolicyDenied, ..Self::new(ErrorKind::PolicyBlocked, message) }
+    }
+
+    pub(super) fn limited(tool: &str, limited: &Limited) -> Self {
+        // Whole seconds, rounded up: waiting that long is enough.
+        let seconds = limited.retry_after.as_secs() + u64::from(limited.retry_after.subsec_nanos() > 0);
+        Self::new(ErrorKind::RateLimited, format!("`{tool}` is called too often: {}", limited.why))
+            .retryable()
+            .with_hint(&format!("retry after {} s", seconds.max(1)))
+    }
+
+    pub(super) fn needs_approval(waiting: ApprovalRequired) -> Self {
+        let (tool, risk) = (&waiting.tool_name, waiting.risk_class.as_str());
+        let message = format!("`{tool}` is of risk class {risk}: a person must approve this call before it runs");
+        let error = Self::new(ErrorKind::ApprovalRequired, message)
+            .with_hint(&format!("approve token: {}", waiting.token))
+            .with_hint(&format!(
+                "a person looks at it with `rig approvals` and runs it with `rig approve {}`, until {}",
+                waiting.token, waiting.expires_at
+            ));
+        Self { outcome: Outcome::ApprovalRequired, waiting: Some(Box::new(waiting)), ..error }
+    }
+
+    pub(super) fn approval(error: &ApprovalError) -> Self {
+        let kind = match error {
+            ApprovalError::NotFound { .. } => ErrorKind::NotFound,
+            _ => ErrorKind::InternalError,
+        };
+        Self::new(kind, error.to_string()).with_hint(&error.hint())
+    }
+
+    pub(super) fn unrecordable(tool: &str, error: &AuditError) -> Self {
+        Self::new(ErrorKind::InternalError, format!("`{tool}` was not run, because {error}")).with_hint(&error.hint())
     }
 
     pub(super) fn args(message: impl Into<String>) -> Self {
@@ -112,12 +165,12 @@ impl CallError {
 
     pub(super) fn tool(error: sandbox::ToolError) -> Self {
         let sandbox::ToolError { kind, message, retryable, upstream_code, remediation_hints } = error;
-        Self { kind: kind.into(), message, retryable, upstream_code, hints: remediation_hints }
+        Self { retryable, upstream_code, hints: remediation_hints, ..Self::new(kind.into(), message) }
     }
 }
 
 /// What a call answers: a [`ToolResult`] whose output is still the text that the tool wrote, already checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     /// The output, a JSON object, or the error.
     pub ended: Result<String, ToolError>,
@@ -131,10 +184,18 @@ pub struct Answer {
     pub interface_hash: String,
     /// Of the snapshot.
     pub pack_set_version: String,
+    /// The call as it waits for a person, when it does.
+    pub waiting: Option<Box<ApprovalRequired>>,
 }
 
 impl Answer {
-    pub(super) fn new(ended: Result<String, CallError>, id: String, pack: Option<&Pack>, snapshot: &Snapshot) -> Self {
+    pub(super) fn new(
+        mut ended: Result<String, CallError>,
+        id: String,
+        pack: Option<&Pack>,
+        snapshot: &Snapshot,
+    ) -> Self {
+        let waiting = ended.as_mut().err().and_then(|error| error.waiting.take());
         let error = |error: CallError| ToolError {
             kind: error.kind,
             message: error.message,
@@ -150,13 +211,8 @@ impl Answer {
             pack_version: pack.map(Pack::version).unwrap_or_default(),
             interface_hash: snapshot.interface_hash.clone(),
             pack_set_version: snapshot.pack_set_version.clone(),
+            waiting,
         }
-    }
-
-    /// Whether a person must approve the call first.
-    #[must_use]
-    pub fn waits_for_approval(&self) -> bool {
-        self.ended.as_ref().is_err_and(|error| error.kind == ErrorKind::ApprovalRequired)
     }
 
     /// With the output as a value, for showing and for programs in this process.

@@ -9,7 +9,7 @@ use rig_specs::rtp::{ErrorKind, RiskClass};
 use serde_json::Value;
 
 use super::{
-    CallError, Caller, Record, Running,
+    CallError, Caller, Record, Running, Services,
     catalog::{Pack, Tool},
     contract::Breach,
     inner::InnerCalls,
@@ -46,6 +46,7 @@ impl<'a> Running<'a> {
     /// Runs the tool, again where that is safe and helps, and checks what comes out.
     pub(super) async fn attempts(&mut self) -> Result<String, CallError> {
         let prepared = self.prepare().await?;
+        self.intend().await?;
         let repeatable = self.tool.tool.idempotent || self.tool.tool.def.risk_class == RiskClass::Read;
         let attempts = if repeatable { self.caller.policy.retries + 1 } else { 1 };
         let answer = loop {
@@ -153,15 +154,22 @@ impl<'a> Running<'a> {
                 return Err(CallError::new(ErrorKind::PermissionError, message)
                     .with_hint(&format!("grant it: rig install {}", tool.pack.id())));
             };
-            let found = self.caller.provider.secret(slot);
+            let tenant = self.request.context.tenant_id.as_deref();
+            let Some(name) = self.caller.policy.secret_name(slot, tenant) else {
+                let message =
+                    format!("`{}` needs the secret `{slot}`, which this tenant may not use", tool.tool.def.name);
+                return Err(CallError::new(ErrorKind::PermissionError, message)
+                    .with_hint("ask whoever runs the project to add it to the tenant's `secrets` in rig.yaml"));
+            };
+            let found = self.caller.provider.secret(name);
             let found = found
                 .map_err(|error| CallError::new(ErrorKind::AuthError, error.to_string()).with_hint(&error.hint()))?;
             let Some((secret, marker)) = found else {
                 let what = declared.description.trim().trim_end_matches('.');
                 let what = if what.is_empty() { String::new() } else { format!(" ({what})") };
-                return Err(CallError::new(ErrorKind::AuthError, format!("the secret `{slot}`{what} is not set"))
+                return Err(CallError::new(ErrorKind::AuthError, format!("the secret `{name}`{what} is not set"))
                     .with_hint(&format!(
-                        "set it in the environment (export {slot}=…), or add a line {slot}=… to .env beside rig.yaml"
+                        "set it in the environment (export {name}=…), or add a line {name}=… to .env beside rig.yaml"
                     )));
             };
             self.record.auth.push(marker.to_string());
@@ -191,10 +199,23 @@ impl Caller {
         Ok(pack.reach.get_or_init(|| compiled))
     }
 
+    /// Compiles every pack, or takes its compiled form from the cache, so that no call waits for it.
+    ///
+    /// # Errors
+    /// The first pack that cannot be compiled, and why.
+    pub async fn prepare(&self) -> Result<(), String> {
+        for tool in self.snapshot.tools() {
+            let made = self.program(&tool.pack).await;
+            made.map_err(|error| format!("the pack `{}`: {}", tool.pack.id(), error.message))?;
+        }
+        Ok(())
+    }
+
     /// The pack's program: read from the store, checked, and compiled or taken from the cache, once a process.
     async fn program(&self, pack: &Pack) -> Result<Program, CallError> {
         let load = || async {
-            let (sandbox, home, digest) = (self.sandbox.clone(), self.home.clone(), pack.verified.digest);
+            let Services { sandbox, home, .. } = &*self.services;
+            let (sandbox, home, digest) = (sandbox.clone(), home.clone(), pack.verified.digest);
             let loaded = tokio::task::spawn_blocking(move || {
                 let bytes = store::read(&home, &digest).map_err(|error| CallError::store(&error))?;
                 sandbox.load(&digest, &bytes).map_err(|error| CallError::load(&error))

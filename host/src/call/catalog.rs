@@ -110,6 +110,18 @@ impl Snapshot {
         self
     }
 
+    /// Takes over the compiled code of packs that an older snapshot has with the same bytes.
+    pub fn adopt(&self, older: &Self) {
+        let compiled: BTreeMap<_, _> =
+            older.tools().filter_map(|tool| Some((tool.pack.verified.digest, tool.pack.program.get()?))).collect();
+        for tool in self.tools() {
+            if let Some(program) = compiled.get(&tool.pack.verified.digest) {
+                // Set already for another tool of the same pack.
+                let _ = tool.pack.program.set((*program).clone());
+            }
+        }
+    }
+
     /// The tool of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Arc<Tool>> {

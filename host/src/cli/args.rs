@@ -53,6 +53,14 @@ pub enum Command {
     List(List),
     /// Call a tool
     Call(Call),
+    /// List the calls that wait for a person
+    Approvals(Approvals),
+    /// Approve a waiting call: it runs as it was stored
+    Approve(Decide),
+    /// Deny a waiting call
+    Deny(Decide),
+    /// Serve the project's tools over HTTP and MCP
+    Serve(Serve),
     /// Check that everything installed is what rig.lock says
     Verify(Verify),
     /// Show what a component or an installed pack is and asks for, without running it
@@ -178,6 +186,78 @@ pub struct Call {
     /// Stop the call after so many seconds, if the policy or the grant does not stop it sooner
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub timeout: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub struct Approvals {
+    /// Only this tenant's
+    #[arg(long, value_name = "ID")]
+    pub tenant: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Decide {
+    /// The token that `rig approvals` shows
+    #[arg(value_name = "TOKEN")]
+    pub token: String,
+    /// Who decides, for the audit log; your user name when absent
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without a subcommand the HTTP API (/v1/…) and MCP (/mcp) are served.\n\nExamples:\n  rig serve\n  rig serve --port 0\n  \
+rig serve mcp          (MCP over stdio, for clients that start their servers)"
+)]
+pub struct Serve {
+    #[command(subcommand)]
+    pub what: Option<ServeWhat>,
+    #[command(flatten)]
+    pub listen: Listen,
+}
+
+#[derive(Debug, Args)]
+pub struct Listen {
+    /// The address to listen on; server.host of rig.yaml when absent
+    #[arg(long, value_name = "ADDRESS", global = true)]
+    pub host: Option<String>,
+    /// The port to listen on, 0 for a free one; server.port of rig.yaml when absent
+    #[arg(long, value_name = "PORT", global = true)]
+    pub port: Option<u16>,
+    /// Write the log as JSON lines
+    #[arg(long, global = true)]
+    pub log_json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ServeWhat {
+    /// Serve MCP alone: over stdio, or over HTTP at /mcp
+    Mcp(ServeMcp),
+}
+
+#[derive(Debug, Args)]
+pub struct ServeMcp {
+    /// How clients reach it
+    #[arg(long, value_enum, value_name = "TRANSPORT", default_value = "stdio")]
+    pub transport: Transport,
+    /// The tenant that calls over stdio are made for
+    #[arg(long, value_name = "ID")]
+    pub tenant: Option<String>,
+    /// Who makes the calls over stdio
+    #[arg(long, value_name = "NAME")]
+    pub actor: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Transport {
+    /// Standard input and output of this process
+    Stdio,
+    /// Streamable HTTP
+    Http,
 }
 
 #[derive(Debug, Args)]

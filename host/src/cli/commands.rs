@@ -1,5 +1,6 @@
 //! One short file a command, each a thin layer over the library.
 
+pub mod approvals;
 pub mod build;
 pub mod call;
 pub mod completions;
@@ -10,5 +11,6 @@ pub mod inspect;
 pub mod install;
 pub mod list;
 pub mod packs;
+pub mod serve;
 pub mod uninstall;
 pub mod verify;

@@ -147,8 +147,10 @@ impl IntoHint for Option<String> {
 }
 
 classified!(
+    rig_host::approvals::ApprovalError,
     rig_host::build::BuildError,
     rig_host::egress::Error,
+    rig_host::gateway::GatewayError,
     rig_host::install::InspectError,
     rig_host::install::InstallError,
     rig_host::install::LoadError,

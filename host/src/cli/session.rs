@@ -7,7 +7,8 @@ use std::{
 };
 
 use rig_host::{
-    egress::{Gate, Settings},
+    call::{Caller, Services, Snapshot, open},
+    egress::Gate,
     home::Home,
     project::Project,
     sandbox::{PoolSize, Sandbox},
@@ -23,6 +24,8 @@ pub struct Session {
     pub start: PathBuf,
     pub offline: bool,
     pub yes: bool,
+    /// The name of whoever runs the command.
+    pub user: String,
 }
 
 impl Session {
@@ -44,6 +47,7 @@ impl Session {
             start,
             offline: global.offline,
             yes: global.yes,
+            user: user(),
         })
     }
 
@@ -64,14 +68,14 @@ impl Session {
 
     /// The gate with the project's network settings.
     pub fn gate(&self, project: &Project) -> Result<Arc<Gate>, Failure> {
-        let network = &project.config().network;
-        let settings = Settings {
-            proxy: network.proxy.clone(),
-            extra_ca: network.extra_ca.iter().map(|path| project.resolve(path)).collect(),
-            offline: self.offline,
-            allow_private: network.allow_private.clone(),
-        };
-        Ok(Arc::new(Gate::new(&settings)?))
+        Ok(Arc::new(open::gate(project, self.offline)?))
+    }
+
+    /// The pipeline for one call of this process.
+    pub fn caller(&self, project: &Project, snapshot: Snapshot) -> Result<Arc<Caller>, Failure> {
+        let services = Arc::new(Services::new(project, &self.home, self.sandbox()?));
+        let caller = open::caller(project, snapshot, self.gate(project)?, services);
+        caller.map(Arc::new).map_err(Failure::new)
     }
 
     /// A sandbox for one call at a time.
@@ -100,4 +104,10 @@ fn home(current: &Path) -> Result<PathBuf, Failure> {
         .ok_or_else(|| {
             Failure::new("there is no folder for rig's store").with_hint("set RIG_HOME to a folder of yours")
         })
+}
+
+/// Who runs the command, as the system's own programs say it.
+fn user() -> String {
+    let var = |name: &str| env::var(name).ok().filter(|value| !value.trim().is_empty());
+    var("USER").or_else(|| var("LOGNAME")).unwrap_or_else(|| "unknown user".into())
 }

@@ -2,18 +2,13 @@
 
 use std::{
     io::Read as _,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use rig_host::{
-    call::{Called, Caller, Request},
-    secrets::Provider,
-};
+use rig_host::call::{Called, Request, open};
 use rig_specs::{PackId, rtp::CallContext};
 use tokio_util::sync::CancellationToken;
 
-use super::list::snapshot;
 use crate::cli::{
     args::Call,
     render,
@@ -27,18 +22,14 @@ const MAX_INPUT: u64 = 256 << 20;
 pub fn run(session: &Session, args: Call) -> Result<u8, Failure> {
     let started = Instant::now();
     let project = session.project()?;
-    let (snapshot, broken) = snapshot(session, &project);
-    for (id, failure) in broken {
+    let (snapshot, broken) = open::snapshot(&project, &session.home);
+    for (id, error) in broken {
         if PackId::of_tool(&args.tool).as_ref() == Some(&id) {
-            return Err(failure);
+            return Err(error.into());
         }
-        session.ui.warn(&failure.to_string());
+        session.ui.warn(&error.to_string());
     }
-    let snapshot = Arc::new(snapshot);
-    let gate = session.gate(&project)?;
-    let provider = Arc::new(Provider::new(project.env_path()));
-    let config = project.config().clone();
-    let caller = Caller::new(snapshot, session.sandbox()?, gate, provider, config, &session.home, project.root());
+    let caller = session.caller(&project, snapshot)?;
     let request = Request {
         args: read_args(session, &args.args)?,
         tool: args.tool,
@@ -47,11 +38,16 @@ pub fn run(session: &Session, args: Call) -> Result<u8, Failure> {
         depth: 0,
     };
     session.ui.detail(&format!("ready after {:.1} ms", started.elapsed().as_secs_f64() * 1e3));
-    let ended = Session::block_on(cancellable(&Arc::new(caller), request))?;
+    let ended = Session::block_on(cancellable(|cancel| caller.call(request, cancel)))?;
+    show(session, ended)
+}
+
+/// Shows how a call ended, and says it in the exit code.
+pub fn show(session: &Session, ended: Called) -> Result<u8, Failure> {
     details(session, &ended);
     let code = match &ended.answer {
         answer if answer.ended.is_ok() => exit::DONE,
-        answer if answer.waits_for_approval() => exit::APPROVAL_REQUIRED,
+        answer if answer.waiting.is_some() => exit::APPROVAL_REQUIRED,
         _ => exit::TOOL_ERROR,
     };
     render::json(&ended.answer.into_result())?;
@@ -59,9 +55,9 @@ pub fn run(session: &Session, args: Call) -> Result<u8, Failure> {
 }
 
 /// Ctrl-C ends the call, not the process, so that the answer and what was sent are still shown.
-async fn cancellable(caller: &Arc<Caller>, request: Request) -> Called {
+pub async fn cancellable<F: Future<Output = Called>>(call: impl FnOnce(CancellationToken) -> F) -> Called {
     let cancel = CancellationToken::new();
-    let running = caller.call(request, cancel.clone());
+    let running = call(cancel.clone());
     tokio::pin!(running);
     tokio::select! {
         done = &mut running => done,
@@ -108,6 +104,9 @@ fn details(session: &Session, called: &Called) {
     }
     for marker in &record.auth {
         ui.detail(&format!("used the secret {marker}"));
+    }
+    if let Some(error) = &record.unrecorded {
+        ui.warn(&format!("this call has no row in the audit log yet: {error}"));
     }
     let (attempts, ms) = (render::count(record.attempts as usize, "attempt"), record.duration.as_secs_f64() * 1e3);
     ui.detail(&format!("{attempts} in {ms:.1} ms, call id {}", called.answer.correlation_id));

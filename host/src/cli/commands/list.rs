@@ -1,11 +1,10 @@
 //! `rig list`: the tools that can be called.
 
 use rig_host::{
-    call::{Snapshot, VerifiedPack},
-    install::{self, InstallError, LoadError},
+    call::{Snapshot, open},
+    install,
     project::Project,
 };
-use rig_specs::PackId;
 use serde_json::json;
 
 use crate::cli::{
@@ -15,37 +14,16 @@ use crate::cli::{
     session::Session,
 };
 
-/// The tools of the enabled packs, each pack checked against the lock and the store; and the packs that failed the check, whose
-/// tools are left out. One damaged pack does not take the others with it.
-pub fn snapshot(session: &Session, project: &Project) -> (Snapshot, Vec<(PackId, Failure)>) {
-    let (mut packs, mut broken) = (Vec::new(), Vec::new());
-    for id in &project.config().packs {
-        match verified(session, project, id) {
-            Ok(pack) => packs.push(pack),
-            Err(failure) => broken.push((id.clone(), failure)),
-        }
-    }
-    let slots = project.lock().packs.values().flat_map(|locked| locked.granted.secrets.keys().cloned());
-    (Snapshot::new(packs, project.config().pack_set_version.clone()).with_slots(slots), broken)
-}
-
-fn verified(session: &Session, project: &Project, id: &PackId) -> Result<VerifiedPack, Failure> {
-    let locked = project.locked(id).ok_or_else(|| InstallError::NotLocked { pack: id.clone() })?;
-    let (_, embedded) = install::load_pack(&session.home, locked)?;
-    let digest = locked.integrity.ok_or_else(|| LoadError::NoHash { pack: id.clone() })?;
-    Ok(VerifiedPack { locked: locked.clone(), embedded, digest })
-}
-
 pub fn run(session: &Session, args: &List) -> Result<u8, Failure> {
     let project = session.project()?;
-    let (snapshot, broken) = snapshot(session, &project);
+    let (snapshot, broken) = open::snapshot(&project, &session.home);
     show(session, &project, &snapshot, args)?;
     let mut broken = broken.into_iter();
     let first = broken.next();
-    for (_, failure) in broken {
-        session.ui.warn(&failure.to_string());
+    for (_, error) in broken {
+        session.ui.warn(&error.to_string());
     }
-    first.map_or(Ok(exit::DONE), |(_, failure)| Err(failure))
+    first.map_or(Ok(exit::DONE), |(_, error)| Err(error.into()))
 }
 
 fn show(session: &Session, project: &Project, snapshot: &Snapshot, args: &List) -> Result<(), Failure> {

@@ -1,0 +1,178 @@
+//! The gateway: one project's tools, served to many callers at once, over the API of [`rgp`] and over MCP.
+//!
+//! It keeps what runs today ([`Live`]) and swaps it as a whole when `rig.lock` or `rig.yaml` change ([`live`]). Every call goes through
+//! the one pipeline of [`crate::call`]; what is here translates, authenticates, counts and logs. It opens no connection and prints
+//! nothing.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    call::{Called, Decider, Request, Services},
+    home::Home,
+    project::{Project, ProjectError},
+    sandbox::{EngineError, PoolSize, Sandbox},
+};
+
+pub mod http;
+mod live;
+pub mod mcp;
+
+pub use live::{Live, LoadProblem};
+
+/// How long calls in flight may take to finish when the gateway is told to stop. Longer than a call takes by default, shorter than
+/// what service managers wait before they kill (90 s).
+pub const DRAIN: Duration = Duration::from_secs(45);
+
+/// A gateway of one project.
+pub struct Gateway {
+    live: ArcSwap<Live>,
+    services: Arc<Services>,
+    project: std::path::PathBuf,
+    home: Home,
+    offline: bool,
+    /// Counts the swaps; whoever tells clients about changed tools waits on it.
+    changed: watch::Sender<u64>,
+    calls: TaskTracker,
+    stopping: CancellationToken,
+}
+
+/// Why a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The project cannot be read.
+    #[error(transparent)]
+    Project(#[from] ProjectError),
+    /// The sandbox does not start.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// What the project says cannot be served.
+    #[error(transparent)]
+    Load(#[from] LoadProblem),
+    /// Everybody on the network could call.
+    #[error("{address} can be reached from other machines, and no tenant has a token")]
+    Open {
+        /// The address.
+        address: SocketAddr,
+    },
+}
+
+impl GatewayError {
+    /// What to do next.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Project(error) => error.hint(),
+            Self::Engine(error) => Some(error.hint().to_owned()),
+            Self::Load(error) => error.hint(),
+            Self::Open { .. } => {
+                Some("listen on 127.0.0.1, or set up `tenants` in rig.yaml: `rig tenant new ID` makes a token".into())
+            }
+        }
+    }
+}
+
+impl Gateway {
+    /// Opens a project for serving. A pack that is not what the lock says is left out and named in [`Live::broken`].
+    ///
+    /// # Errors
+    /// When the project, its settings or the sandbox cannot be used.
+    pub async fn open(project: Project, home: &Home, offline: bool) -> Result<Arc<Self>, GatewayError> {
+        let pool = PoolSize(project.config().limits.concurrency);
+        let sandbox = Sandbox::new(pool, Some(home.compiled()))?;
+        let services = Arc::new(Services::new(&project, home, sandbox));
+        let root = project.root().to_owned();
+        let live = Live::load(project, home, offline, &services, None).await?;
+        Ok(Arc::new(Self {
+            live: ArcSwap::from_pointee(live),
+            services,
+            project: root,
+            home: home.clone(),
+            offline,
+            changed: watch::Sender::new(0),
+            calls: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+        }))
+    }
+
+    /// Refuses an address that other machines can reach while calls need no token.
+    ///
+    /// # Errors
+    /// [`GatewayError::Open`].
+    pub fn check_address(&self, address: SocketAddr) -> Result<SocketAddr, GatewayError> {
+        if address.ip().is_loopback() || !self.live().tenants.is_empty() {
+            return Ok(address);
+        }
+        Err(GatewayError::Open { address })
+    }
+
+    /// What is served at the moment. A caller keeps it for as long as its call takes, whatever is swapped meanwhile.
+    #[must_use]
+    pub fn live(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
+    /// What outlives the swaps.
+    #[must_use]
+    pub fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
+    /// Told each time other tools or rules are served.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Makes one call, as a task of its own: it ends in the audit log even when nobody waits for it any more. Dropping the future
+    /// cancels the call.
+    pub async fn call(&self, live: &Live, request: Request) -> Called {
+        let caller = Arc::clone(&live.caller);
+        self.run(async move |cancel| caller.call(request, cancel).await).await
+    }
+
+    /// Runs a stored call that a person approves.
+    pub async fn approve(&self, live: &Live, token: &str, decider: Decider) -> Called {
+        let (caller, token) = (Arc::clone(&live.caller), token.to_owned());
+        self.run(async move |cancel| caller.approve(&token, decider, cancel).await).await
+    }
+
+    /// Takes back a call that waits.
+    pub async fn deny(&self, live: &Live, token: &str, decider: Decider) -> Called {
+        let (caller, token) = (Arc::clone(&live.caller), token.to_owned());
+        self.run(async move |_| caller.deny(&token, decider).await).await
+    }
+
+    async fn run<F>(&self, call: impl FnOnce(CancellationToken) -> F + Send + 'static) -> Called
+    where
+        F: Future<Output = Called> + Send + 'static,
+    {
+        let cancel = CancellationToken::new();
+        let guard = cancel.clone().drop_guard();
+        let task = self.calls.spawn(call(cancel));
+        let ended = task.await;
+        guard.disarm();
+        match ended {
+            Ok(called) => called,
+            // The pipeline does not panic; if it did, this caller alone must see it.
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    /// Cancelled when the gateway is to stop: servers stop taking requests then.
+    #[must_use]
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.stopping
+    }
+
+    /// Stops taking requests and waits for the calls in flight, up to [`DRAIN`]. Answers how many were left.
+    pub async fn stop(&self) -> usize {
+        self.stopping.cancel();
+        self.calls.close();
+        let _ = tokio::time::timeout(DRAIN, self.calls.wait()).await;
+        self.calls.len()
+    }
+}
