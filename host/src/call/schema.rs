@@ -47,10 +47,16 @@ impl Schema {
     /// Why a value does not fit: at least one sentence, most useful first.
     #[must_use]
     pub fn explain(&self, value: &Value) -> Vec<String> {
+        self.explain_at("", value)
+    }
+
+    /// The same for a value that is a part of something and has a name there.
+    #[must_use]
+    pub fn explain_at(&self, name: &str, value: &Value) -> Vec<String> {
         let mut search = Search { root: &self.source, problems: Vec::new(), steps: 0 };
-        search.visit(&self.source, value, &mut String::new(), 0);
+        search.visit(&self.source, value, &mut name.to_owned(), 0);
         if search.problems.is_empty() {
-            search.problems.push("the value does not fit the schema".into());
+            search.problem(name, "does not fit the schema");
         }
         search.problems
     }

@@ -1,6 +1,7 @@
 //! The wasmtime engine: its settings, and the clock that interrupts guests.
 
 use std::{
+    num::NonZero,
     ops::Deref,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
@@ -10,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::Semaphore;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, RegallocAlgorithm};
 
 /// How often running guests are interrupted to look at their deadline. A call must stop within 20 ms of its deadline or of a
@@ -81,6 +83,9 @@ impl EngineError {
 pub(super) struct RunningEngine {
     engine: Engine,
     ticker: Arc<Ticker>,
+    /// One for each core. A guest that computes for longer than a tick needs one to go on, so that any number of such guests leave
+    /// the other threads of the executor to short calls.
+    lanes: Arc<Semaphore>,
 }
 
 impl Deref for RunningEngine {
@@ -104,7 +109,13 @@ impl RunningEngine {
             }
         });
         spawned.map_err(|error| EngineError::Start(error.into()))?;
-        Ok(Self { engine, ticker })
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        Ok(Self { engine, ticker, lanes: Arc::new(Semaphore::new(cores)) })
+    }
+
+    /// What guests that compute for long take turns with.
+    pub(super) fn lanes(&self) -> &Arc<Semaphore> {
+        &self.lanes
     }
 
     /// Keeps the epoch advancing until the guard is dropped.

@@ -1,7 +1,14 @@
 //! One call in one fresh instance: the store's data, the deadline, the cancel, and how it ended.
 
-use std::{ops::AsyncFnOnce, sync::Arc, time::Instant};
+use std::{
+    future::poll_fn,
+    ops::AsyncFnOnce,
+    pin::{Pin, pin},
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use wasmtime::{Store, UpdateDeadline};
 
@@ -55,6 +62,47 @@ impl Ended<Result<String, ToolError>> {
     }
 }
 
+/// The turn of a guest that computes for long. It is held while the guest runs and given back whenever the guest waits, for the next
+/// turn or in a host function, so that a guest which waits for a service keeps nobody from computing.
+#[derive(Clone)]
+struct Lane {
+    lanes: Arc<Semaphore>,
+    held: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+}
+
+impl Lane {
+    fn new(lanes: &Arc<Semaphore>) -> Self {
+        Self { lanes: Arc::clone(lanes), held: Arc::default() }
+    }
+
+    fn set(&self, permit: Option<OwnedSemaphorePermit>) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = permit;
+    }
+
+    /// Lets the executor see to other things, then waits for a turn; those who wait get theirs in order.
+    fn turn(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let lane = self.clone();
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            let permit = Arc::clone(&lane.lanes).acquire_owned().await;
+            lane.set(permit.ok());
+        })
+    }
+
+    /// The same work, giving the turn back each time that it waits.
+    async fn around<R>(&self, work: impl Future<Output = R>) -> R {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            let polled = work.as_mut().poll(context);
+            if polled.is_pending() {
+                self.set(None);
+            }
+            polled
+        })
+        .await
+    }
+}
+
 /// Instantiates, calls, and drops the instance.
 pub(super) async fn run<R>(
     engine: &RunningEngine,
@@ -80,6 +128,9 @@ pub(super) async fn run<R>(
     store.set_epoch_deadline(1);
     let interrupt = Arc::new(cancel);
     let watch = Arc::clone(&interrupt);
+    let lane = Lane::new(engine.lanes());
+    let turns = lane.clone();
+    let mut ticks = 0u64;
     // Runs at every tick while guest code runs. Looking at the clock here, and not only in the timer below, keeps the promise
     // when the executor is too busy to fire timers.
     store.epoch_deadline_callback(move |_| {
@@ -88,7 +139,9 @@ pub(super) async fn run<R>(
         } else if Instant::now() >= deadline {
             Err(Interrupted::Deadline.into())
         } else {
-            Ok(UpdateDeadline::Yield(1))
+            ticks += 1;
+            // A short call may meet one tick by chance; it is not made to wait for that.
+            Ok(if ticks == 1 { UpdateDeadline::Yield(1) } else { UpdateDeadline::YieldCustom(1, turns.turn()) })
         }
     });
 
@@ -100,7 +153,7 @@ pub(super) async fn run<R>(
         // The timer and the cancel are for guests that wait in a host function: dropping the work drops the wait.
         tokio::select! {
             biased;
-            ended = work => ended,
+            ended = lane.around(work) => ended,
             () = interrupt.cancelled() => Err(Interrupted::Cancelled.into()),
             () = tokio::time::sleep_until(deadline.into()) => Err(Interrupted::Deadline.into()),
         }

@@ -21,8 +21,9 @@ use crate::cli::{
 pub fn run(session: &Session, args: &Serve) -> Result<u8, Failure> {
     let project = session.project()?;
     logs::start(session.ui, args.listen.log_json);
-    // More threads than cores: guests that compute for long hold theirs, and must not hold up the others.
-    let runtime = runtime::Builder::new_multi_thread().enable_all().build();
+    // Guests that compute for long hold a thread for each core; two more are there for everybody else.
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let runtime = runtime::Builder::new_multi_thread().worker_threads(cores + 2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::of(&error, "run `rig doctor`"))?;
     let ended = runtime.block_on(serve(session, project, args));
     runtime.shutdown_background();
