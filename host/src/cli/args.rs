@@ -61,6 +61,8 @@ pub enum Command {
     Deny(Decide),
     /// Serve the project's tools over HTTP and MCP
     Serve(Serve),
+    /// Print the tools in the form that a model API takes
+    Export(Export),
     /// Check that everything installed is what rig.lock says
     Verify(Verify),
     /// Show what a component or an installed pack is and asks for, without running it
@@ -260,6 +262,35 @@ pub enum Transport {
     Stdio,
     /// Streamable HTTP
     Http,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The names are portable (stripe_customers_create); `rig call` takes them too.\n\nExamples:\n  rig export --format openai\n  \
+rig export --format gemini -o tools.json"
+)]
+pub struct Export {
+    /// Whose form
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: ExportFormat,
+    /// Only what this tenant may call
+    #[arg(long, value_name = "ID")]
+    pub tenant: Option<String>,
+    /// Where to write the list; stdout when absent
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Functions for OpenAI's chat completions and services like it
+    Openai,
+    /// Tools for Anthropic's messages
+    Anthropic,
+    /// Function declarations for Gemini
+    Gemini,
+    /// The result of MCP's tools/list
+    Mcp,
 }
 
 #[derive(Debug, Args)]

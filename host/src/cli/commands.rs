@@ -5,6 +5,7 @@ pub mod build;
 pub mod call;
 pub mod completions;
 pub mod doctor;
+pub mod export;
 pub mod info;
 pub mod init;
 pub mod inspect;
