@@ -99,7 +99,7 @@ impl Upkeep {
         if !state.jobs.insert(job) {
             return;
         }
-        if state.thread.is_none() {
+        if state.thread.as_ref().is_none_or(JoinHandle::is_finished) {
             let shared = Arc::clone(shared);
             let thread = std::thread::Builder::new().name("rig-audit".into());
             match thread.spawn(move || run(&shared)) {

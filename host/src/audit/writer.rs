@@ -101,6 +101,8 @@ pub(super) struct Writer {
     backlog: VecDeque<Stored>,
     /// Rows that were neither written nor kept since the file could last be written.
     lost: u64,
+    failing: bool,
+    /// When the last attempt failed.
     failed_at: Option<Instant>,
     patience: Duration,
 }
@@ -114,6 +116,7 @@ impl Writer {
             anchor: None,
             backlog: VecDeque::new(),
             lost: 0,
+            failing: false,
             failed_at: None,
             patience: log::PATIENCE,
         }
@@ -154,6 +157,7 @@ impl Writer {
                         self.lost += 1;
                     }
                 }
+                self.failing = true;
                 self.status.waits.store(self.has_backlog(), Ordering::Relaxed);
                 let error = error.with_lost(self.lost);
                 self.status.set(Some(error.clone()));
@@ -176,15 +180,17 @@ impl Writer {
         while !self.backlog.is_empty() {
             let count = self.backlog.len().min(BACKLOG_BATCH);
             let rows = &mut self.backlog.make_contiguous()[..count];
-            append(self.log.as_mut(), rows).map_err(|error| self.failed(&error))?;
+            let appended = append(self.log.as_mut(), rows).map_err(|error| self.failed(&error))?;
             self.backlog.drain(..count);
+            self.moved_on(appended);
         }
         if !batch.is_empty() {
-            let appended = append_entries(self.log.as_mut(), batch).map_err(|error| self.failed(&error))?;
-            self.advance_anchor(appended);
-            self.status.head.store(appended.head.seq, Ordering::Release);
+            let rows = batch.iter_mut().map(|entry| &mut entry.row);
+            let appended = append(self.log.as_mut(), rows).map_err(|error| self.failed(&error))?;
+            self.moved_on(appended);
         }
-        if self.failed_at.take().is_some() {
+        if std::mem::take(&mut self.failing) {
+            self.failed_at = None;
             self.status.set(None);
             self.status.waits.store(false, Ordering::Relaxed);
             self.lost = 0;
@@ -233,7 +239,8 @@ impl Writer {
         Ok(())
     }
 
-    fn advance_anchor(&mut self, Appended { before, head }: Appended) {
+    fn moved_on(&mut self, Appended { before, head }: Appended) {
+        self.status.head.store(head.seq, Ordering::Release);
         let (Some(anchor), Some(log)) = (&mut self.anchor, &self.log) else { return };
         if let Err(error) = anchor.advance(before, head, |seq| log.hash_of(seq).ok().flatten()) {
             tracing::warn!(%error, "the end of the audit log cannot be noted outside the project");
@@ -274,12 +281,8 @@ enum Refusal {
     Failed(AuditError),
 }
 
-fn append(log: Option<&mut Log>, rows: &mut [Stored]) -> rusqlite::Result<Appended> {
-    log.ok_or(rusqlite::Error::InvalidQuery)?.append(rows.iter_mut())
-}
-
-fn append_entries(log: Option<&mut Log>, entries: &mut [Entry]) -> rusqlite::Result<Appended> {
-    log.ok_or(rusqlite::Error::InvalidQuery)?.append(entries.iter_mut().map(|entry| &mut entry.row))
+fn append<'a>(log: Option<&mut Log>, rows: impl IntoIterator<Item = &'a mut Stored>) -> rusqlite::Result<Appended> {
+    log.ok_or(rusqlite::Error::InvalidQuery)?.append(rows)
 }
 
 /// Moves what is committed from the write-ahead log into the file, without making anybody wait.

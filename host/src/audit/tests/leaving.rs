@@ -73,23 +73,27 @@ async fn rows_of_callers_that_left_are_written() {
 }
 
 /// A runtime that is shut down drops what its blocking threads did not begin.
-#[test]
-fn rows_survive_the_end_of_a_runtime() {
+#[tokio::test]
+async fn rows_survive_the_end_of_a_runtime() {
     let place = Place::new();
     let audit = place.audit();
-    for n in 0..20 {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).enable_all().build().unwrap();
-        // The one blocking thread is busy, so that the batch is never begun.
-        let (release, blocked) = std::sync::mpsc::channel::<()>();
-        runtime.spawn_blocking(move || drop(blocked.recv()));
-        let held = audit.shared.writer();
-        runtime.block_on(async { drop(begin(&audit, &["a", "b", "c"]).await) });
-        drop(held);
-        runtime.shutdown_background();
-        drop(release);
-        let _ = n;
-    }
+    let doomed = audit.clone();
+    let thread = std::thread::spawn(move || {
+        for _ in 0..20 {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).enable_all().build().unwrap();
+            // The one blocking thread is busy, so that the batch is never begun.
+            let (release, blocked) = std::sync::mpsc::channel::<()>();
+            runtime.spawn_blocking(move || blocked.recv().is_err());
+            let held = doomed.shared.writer();
+            runtime.block_on(async { drop(begin(&doomed, &["a", "b", "c"]).await) });
+            drop(held);
+            runtime.shutdown_background();
+            drop(release);
+        }
+    });
+    thread.join().unwrap();
+    wait_for_rows(&place, 60).await;
     drop(audit);
     assert_eq!(place.good_rows(), 60);
 }
