@@ -1,20 +1,29 @@
 //! What rig adds to the work itself.
 //!
 //! In one run, on the same component and the same inputs: the echo tool as native code, bare wasmtime (a fresh instance, the same
-//! settings), and rig's whole call pipeline in process. Then whole processes: `rig call` with a warm cache against `rig --version`.
+//! settings), and rig's whole call pipeline in process. Then whole processes: `rig call` with a warm cache against `rig --version`;
+//! the gateway over HTTP against a bare axum handler that runs the component; MCP over stdio against a Node server on the official SDK.
 //! Only ratios and differences within the run are judged; the exit code is 1 when one is beyond its bound.
+//!
+//! `--only pipeline|start|gateway|stdio` runs one part, `--json FILE` writes the figures for programs.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints its findings")]
 
 mod bare;
+mod bare_http;
+mod figures;
+mod gateway;
 mod inputs;
+mod load;
 mod measure;
 mod process;
 mod rig;
+mod stdio;
 
-use std::{error::Error, process::ExitCode};
+use std::{error::Error, path::Path, process::ExitCode};
 
+use figures::{Bound, Figure};
 use measure::{Candidate, medians};
-use serde_json::json;
+use process::Scratch;
 
 /// The pipeline over bare wasmtime, by input.
 const PIPELINE_BOUNDS: [(&str, f64); 2] = [("100 B", 2.0), ("10 KB", 1.2)];
@@ -22,10 +31,20 @@ const PIPELINE_BOUNDS: [(&str, f64); 2] = [("100 B", 2.0), ("10 KB", 1.2)];
 /// What a warm `rig call` may take longer than `rig --version`, in milliseconds.
 const COLD_START_BOUND: f64 = 40.0;
 
-type Failure = Box<dyn Error>;
+/// The parts of a run, in order.
+const PARTS: [&str; 4] = ["pipeline", "start", "gateway", "stdio"];
+
+type Failure = Box<dyn Error + Send + Sync>;
 
 fn main() -> ExitCode {
-    match run() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match words[..] {
+        ["load", load] => load::main(load).map(|()| true),
+        ["bare-http"] => bare_http::main().map(|()| true),
+        _ => options(&words).and_then(|options| run(&options)),
+    };
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
             eprintln!("a figure is beyond its bound");
@@ -38,24 +57,66 @@ fn main() -> ExitCode {
     }
 }
 
-/// One judged figure.
-struct Figure {
-    name: String,
-    value: f64,
-    unit: &'static str,
-    bound: Option<f64>,
+/// What the command line asks for.
+#[derive(Default)]
+struct Options<'a> {
+    only: Option<&'a str>,
+    json: Option<&'a Path>,
 }
 
-impl Figure {
-    fn holds(&self) -> bool {
-        self.bound.is_none_or(|bound| self.value <= bound)
+impl Options<'_> {
+    fn wants(&self, part: &str) -> bool {
+        self.only.is_none_or(|only| only == part)
     }
 }
 
-fn run() -> Result<bool, Failure> {
+fn options<'a>(words: &[&'a str]) -> Result<Options<'a>, Failure> {
+    let (mut options, mut words) = (Options::default(), words.iter().copied());
+    while let Some(word) = words.next() {
+        match (word, words.next()) {
+            ("--only", Some(part)) if PARTS.contains(&part) => options.only = Some(part),
+            ("--json", Some(path)) => options.json = Some(Path::new(path)),
+            _ => return Err(format!("`{word}`: usage: [--only {}] [--json FILE]", PARTS.join("|")).into()),
+        }
+    }
+    Ok(options)
+}
+
+fn run(options: &Options<'_>) -> Result<bool, Failure> {
     let packs = rig::packs()?;
+    let scratch = Scratch::new(&packs)?;
+    let mut figures = Vec::new();
+    if options.wants("pipeline") {
+        figures.extend(pipeline(&packs)?);
+    }
+    if options.wants("start") {
+        let start = process::start(&scratch)?;
+        println!("\nrig --version {:.1} ms, rig call {:.1} ms", start.version_ms, start.call_ms);
+        figures.push(Figure {
+            name: "rig call - rig --version, warm cache".into(),
+            value: start.call_ms - start.version_ms,
+            unit: "ms",
+            bound: Some(Bound::AtMost(COLD_START_BOUND)),
+        });
+    }
+    let (_, small) = inputs::all().swap_remove(0);
+    if options.wants("gateway") {
+        figures.extend(gateway::measure(&scratch, &small)?);
+    }
+    if options.wants("stdio") {
+        figures.extend(stdio::measure(&scratch, &small)?);
+    }
+    figures::show(&figures);
+    if let Some(path) = options.json {
+        figures::write(&figures, path)?;
+    }
+    Ok(figures.iter().all(Figure::holds))
+}
+
+/// The call pipeline in process against bare wasmtime and native code.
+fn pipeline(packs: &rig::Packs) -> Result<Vec<Figure>, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let pipeline = rig::Pipeline::new(&packs)?;
+    let pipeline = rig::Pipeline::new(packs)?;
     let bare = bare::Bare::new(pipeline.engine(), &packs.echo)?;
     let mut figures = Vec::new();
     println!("{:<8} {:>14} {:>14} {:>14} {:>12}", "input", "native µs", "bare µs", "pipeline µs", "ratio");
@@ -70,21 +131,12 @@ fn run() -> Result<bool, Failure> {
         let ratio = times[2] / times[1];
         println!("{name:<8} {:>14.1} {:>14.1} {:>14.1} {ratio:>12.2}", times[0], times[1], times[2]);
         for (candidate, time) in candidates.iter().zip(&times) {
-            figures.push(Figure { name: format!("{} {name}", candidate.name), value: *time, unit: "µs", bound: None });
+            figures.push(Figure::told(format!("{} {name}", candidate.name), *time, "µs"));
         }
-        let bound = PIPELINE_BOUNDS.iter().find(|(input, _)| *input == name).map(|(_, bound)| *bound);
-        figures.push(Figure { name: format!("pipeline / bare wasmtime, {name}"), value: ratio, unit: "×", bound });
+        let bound = PIPELINE_BOUNDS.iter().find(|(input, _)| *input == name).map(|(_, bound)| Bound::AtMost(*bound));
+        figures.push(Figure::ratio(format!("pipeline / bare wasmtime, {name}"), ratio, bound));
     }
-    let start = process::start(&packs)?;
-    println!("\nrig --version {:.1} ms, rig call {:.1} ms", start.version_ms, start.call_ms);
-    figures.push(Figure {
-        name: "rig call - rig --version, warm cache".into(),
-        value: start.call_ms - start.version_ms,
-        unit: "ms",
-        bound: Some(COLD_START_BOUND),
-    });
-    report(&figures);
-    Ok(figures.iter().all(Figure::holds))
+    Ok(figures)
 }
 
 /// All three must give the same answer, or the comparison means nothing.
@@ -101,29 +153,4 @@ fn check(
     let output =
         result.output.map(serde_json::Value::Object).ok_or_else(|| format!("the call failed: {:?}", result.error))?;
     if native == bare && bare == output { Ok(()) } else { Err("the candidates do not agree".into()) }
-}
-
-fn report(figures: &[Figure]) {
-    println!();
-    for figure in figures.iter().filter(|figure| figure.bound.is_some()) {
-        let (verdict, bound) = (if figure.holds() { "pass" } else { "FAIL" }, figure.bound.unwrap_or_default());
-        println!("{verdict}  {:<40} {:.2} {} (bound {bound} {})", figure.name, figure.value, figure.unit, figure.unit);
-    }
-    let rows: Vec<_> = figures
-        .iter()
-        .map(|figure| {
-            json!({
-                "name": figure.name,
-                "value": figure.value,
-                "unit": figure.unit,
-                "bound": figure.bound,
-                "pass": figure.holds(),
-            })
-        })
-        .collect();
-    if let Some(path) = std::env::args_os().skip_while(|arg| arg != "--json").nth(1)
-        && let Err(error) = std::fs::write(&path, format!("{:#}\n", json!({ "figures": rows })))
-    {
-        eprintln!("{} cannot be written: {error}", path.display());
-    }
 }

@@ -90,6 +90,9 @@ impl Gateway {
         let pool = PoolSize(project.config().limits.concurrency);
         let sandbox = Sandbox::new(pool, Some(home.compiled()))?;
         let services = Arc::new(Services::new(&project, home, sandbox));
+        if let Some(audit) = &services.audit {
+            audit.start_upkeep();
+        }
         let root = project.root().to_owned();
         let live = Live::load(project, home, offline, &services, None).await?;
         Ok(Arc::new(Self {

@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::Digest as _;
 
+mod text;
+
+pub use text::canonical_text;
+
 /// A sha256 digest. Written as `sha256:<64 lower-case hex digits>`; a bare hex text is read too.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

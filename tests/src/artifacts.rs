@@ -44,6 +44,11 @@ fn is_release_of(path: &Path, id: &str) -> bool {
         .is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()))
 }
 
+/// Where `cargo xtask clients` installs the outside programs.
+pub(crate) fn clients() -> PathBuf {
+    profile_dir().parent().expect("a target folder").join("clients")
+}
+
 /// `target/<profile>`: tests run from `target/<profile>/deps`.
 fn profile_dir() -> PathBuf {
     let exe = env::current_exe().expect("the path of this test");

@@ -4,6 +4,7 @@
 //!   environment. [`snapshot!`] compares a whole run with text that stands in the test.
 //! - [`Upstream`]: stands in for the services that packs talk to, under their real names, over real TLS.
 //! - [`IndexServer`]: serves an index and its components over loopback HTTP, as badly as a test wants.
+//! - [`Gateway`]: a running `rig serve`, and plain HTTP to it. [`Clients`]: the official MCP clients and other outside programs.
 //! - [`packs`]: components and indexes to install, good and bad. [`guest`]: packs that do what a test writes down in text.
 //! - [`console`]: the commands of the documentation and what it says they print.
 //!
@@ -19,7 +20,9 @@
 #![allow(clippy::must_use_candidate, reason = "most of what is here is called for its checks")]
 
 mod artifacts;
+mod clients;
 mod filters;
+mod gateway;
 mod http;
 mod index_server;
 mod output;
@@ -33,7 +36,9 @@ pub mod guest;
 pub mod packs;
 
 pub use artifacts::rig as rig_path;
+pub use clients::{Client, Clients, Server};
 pub use filters::normalised;
+pub use gateway::{Answer, Gateway};
 pub use http::{Recorded, Reply};
 pub use index_server::IndexServer;
 pub use insta;

@@ -149,7 +149,18 @@ impl Project {
 
     /// A run of rig in the project.
     pub fn run<A: AsRef<str>>(&self, args: impl IntoIterator<Item = A>) -> Run {
-        Run::new(self.program.clone(), &self.dir(), self.env.clone(), self.canaries.clone()).args(args)
+        self.run_other(&self.program).args(args)
+    }
+
+    /// A run of another program in the project, in the same environment.
+    pub fn run_other(&self, program: &Path) -> Run {
+        Run::new(program.to_owned(), &self.dir(), self.env.clone(), self.canaries.clone())
+    }
+
+    /// The variables of every run.
+    #[must_use]
+    pub fn env(&self) -> &BTreeMap<String, String> {
+        &self.env
     }
 
     /// Runs rig to its end, with nothing on stdin.

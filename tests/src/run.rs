@@ -6,6 +6,7 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{self, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -121,7 +122,7 @@ pub struct Child {
     process: process::Child,
     command: String,
     feed: Option<JoinHandle<()>>,
-    pipes: Option<[JoinHandle<Vec<u8>>; 2]>,
+    pipes: Option<[Drain; 2]>,
     end: Instant,
     canaries: Vec<String>,
 }
@@ -145,6 +146,29 @@ impl Child {
         status.signal().is_some()
     }
 
+    /// What the process wrote to stderr so far.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        let [_, stderr] = self.pipes.as_ref().expect("taken only by `wait`");
+        String::from_utf8_lossy(&stderr.bytes.lock().expect("no thread panicked")).into_owned()
+    }
+
+    /// Sends a signal, for example `TERM`.
+    pub fn signal(&self, name: &str) -> &Self {
+        // A shell has `kill` built in; the standard library sends no signal but `KILL`.
+        let status = Command::new("/bin/sh").args(["-c", &format!("kill -{name} {}", self.id())]).status();
+        assert!(status.is_ok_and(|status| status.success()), "`{}` took no signal {name}", self.command);
+        self
+    }
+
+    /// As [`Child::wait`], but the time counts from now.
+    #[must_use]
+    #[track_caller]
+    pub fn wait_within(mut self, time: Duration) -> Output {
+        self.end = Instant::now() + time;
+        self.wait()
+    }
+
     /// Waits for the end. Fails when that takes too long, when rig panicked, or when a secret shows in the output.
     #[must_use]
     #[track_caller]
@@ -154,8 +178,10 @@ impl Child {
             feed.join().expect("the thread that fed stdin");
         }
         let [stdout, stderr] = self.pipes.take().expect("taken only here");
-        let text = |pipe: JoinHandle<Vec<u8>>| {
-            String::from_utf8(pipe.join().expect("a thread that reads a pipe"))
+        let text = |pipe: Drain| {
+            pipe.thread.join().expect("a thread that reads a pipe");
+            let bytes = std::mem::take(&mut *pipe.bytes.lock().expect("no thread panicked"));
+            String::from_utf8(bytes)
                 .unwrap_or_else(|error| panic!("`{}` wrote what is not UTF-8: {error}", self.command))
         };
         let output = Output {
@@ -198,13 +224,26 @@ impl Drop for Child {
     }
 }
 
-fn drain(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        match pipe.read_to_end(&mut bytes) {
-            Ok(_) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => bytes,
-            Err(error) => panic!("reading the output of a process: {error}"),
+/// A pipe that is read as the process writes.
+struct Drain {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    thread: JoinHandle<()>,
+}
+
+fn drain(mut pipe: impl Read + Send + 'static) -> Drain {
+    let bytes = Arc::new(Mutex::new(Vec::new()));
+    let filled = Arc::clone(&bytes);
+    let thread = thread::spawn(move || {
+        let mut piece = vec![0; 64 * 1024];
+        loop {
+            match pipe.read(&mut piece) {
+                Ok(0) => break,
+                Ok(size) => filled.lock().expect("no thread panicked").extend(&piece[..size]),
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => panic!("reading the output of a process: {error}"),
+            }
         }
-    })
+    });
+    Drain { bytes, thread }
 }

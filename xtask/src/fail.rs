@@ -18,6 +18,11 @@ impl Fail {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    /// What went wrong, without the hint.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// For a file or folder that cannot be used; made to stand in `map_err`.
     pub(crate) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::new(format!("cannot {what} {}: {error}", path.display()))

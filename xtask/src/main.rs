@@ -5,6 +5,7 @@
 
 mod bench;
 mod checkout;
+mod clients;
 mod demo;
 mod deny;
 mod fail;
@@ -26,12 +27,14 @@ Usage: cargo xtask <TASK>
   toolchain       Find or install what compiles packs to WebAssembly
   demo            Build everything, then install packs into a scratch project and call their tools
   test [NAME…]    Check the format, lints, tests and licences; with names, run only the tests that match
-  bench [ARG…]    Measure the call pipeline in a release build
+  bench [ARG…]    Measure the call pipeline and the gateway in a release build
+  clients         Install the outside programs of the tests: MCP clients, the conformance suite, schemathesis
   build-packs     Build the example packs and an index of them into target/packs
   help            Show this text
 
 RIG_WASM_TOOLCHAIN=rustup|debian forces one way to compile packs.
-RIG_DENY_ADVISORIES=1 has `test` also look for known vulnerabilities, which needs a git host.";
+RIG_DENY_ADVISORIES=1 has `test` also look for known vulnerabilities, which needs a git host.
+RIG_TEST_CLIENTS=required has `test` fail when the outside programs cannot be installed.";
 
 /// What the shell gets for a command line that makes no sense, as from `rig` itself.
 const EXIT_USAGE: u8 = 2;
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         "test" => Checkout::find().and_then(|checkout| test::run(&checkout, &rest)),
         "bench" => Checkout::find().and_then(|checkout| bench::run(&checkout, &rest)),
         "build-packs" => Checkout::find().and_then(|checkout| build_packs(&checkout)),
+        "clients" => Checkout::find().and_then(|checkout| clients::install(&checkout)),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             Ok(())

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     checkout::{Checkout, Profile},
-    deny,
+    clients, deny,
     fail::Fail,
     packs, run,
 };
@@ -111,6 +111,7 @@ pub(crate) fn run(checkout: &Checkout, filters: &[String]) -> Result<(), Fail> {
         }),
         _ => None,
     };
+    report.checked("clients", || clients::check(checkout).map(|outcome| (outcome, ())));
     if packs.is_some() {
         report.step("tests", || tests(checkout, filters, checkout.program(Profile::Dev, "rig")));
     } else {

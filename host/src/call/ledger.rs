@@ -2,7 +2,7 @@
 
 use rig_specs::{
     Sha256,
-    digest::canonical_json,
+    digest::{canonical_json, canonical_text},
     rgp::{Decision, Outcome, Sent},
 };
 use serde_json::Value;
@@ -23,11 +23,7 @@ pub(super) const ATTEMPTED: &str = "attempted";
 
 /// What the row of a call says about the request.
 pub(super) fn row(request: &Request, id: &str, tool: Option<&Tool>, interface_hash: &str, keep_args: bool) -> Row {
-    let args = json::object(&request.args);
-    let input = match &args {
-        Ok(args) => canonical_json(&Value::Object(args.clone())),
-        Err(_) => request.args.clone(),
-    };
+    let kept = || json::object(&request.args).ok().map(|args| sanitised(&args));
     Row {
         event: Event::Call,
         tenant_id: request.context.tenant_id.clone().unwrap_or_default(),
@@ -38,11 +34,19 @@ pub(super) fn row(request: &Request, id: &str, tool: Option<&Tool>, interface_ha
         pack_version: tool.map(|tool| tool.pack.version()).unwrap_or_default(),
         pack_hash: tool.map(|tool| tool.pack.verified.digest.to_string()).unwrap_or_default(),
         interface_hash: interface_hash.to_owned(),
-        input_hash: Sha256::of(input.as_bytes()).to_string(),
+        input_hash: input_hash(&request.args),
         isolation: SANDBOX,
-        args: args.ok().filter(|_| keep_args).map(|args| sanitised(&args)),
+        args: keep_args.then(kept).flatten(),
         ..Row::default()
     }
+}
+
+/// Over the canonical form, so that the same arguments have the same hash however they were written; over the bytes of what is no
+/// JSON object.
+fn input_hash(args: &str) -> String {
+    let canonical =
+        canonical_text(args).or_else(|| json::object(args).ok().map(|args| canonical_json(&Value::Object(args))));
+    Sha256::of(canonical.as_deref().unwrap_or(args).as_bytes()).to_string()
 }
 
 /// The same call's row at its end.

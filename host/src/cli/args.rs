@@ -69,6 +69,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Build a pack from its source
     Build(Build),
+    /// Make tokens for tenants of the gateway, or list the tenants
+    Tenant(Tenant),
     /// Look for problems with this machine and this project
     Doctor(Doctor),
     /// Print a completion script for a shell
@@ -316,6 +318,40 @@ pub struct Build {
     /// Where to write the component; DIR/ID-VERSION.wasm when absent
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Tenant {
+    #[command(subcommand)]
+    pub command: TenantCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TenantCommand {
+    /// Make a token, and print it with the lines of rig.yaml that let it in
+    New(TenantNew),
+    /// List the tenants in rig.yaml
+    List(TenantList),
+}
+
+#[derive(Debug, Args)]
+pub struct TenantNew {
+    /// The tenant: 1 to 64 lower-case letters, digits, `_`, `.` and `-`
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// Let the token also see and decide the tenant's approvals, and read its audit log
+    #[arg(long)]
+    pub approver: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct TenantList {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -13,5 +13,6 @@ pub mod install;
 pub mod list;
 pub mod packs;
 pub mod serve;
+pub mod tenant;
 pub mod uninstall;
 pub mod verify;

@@ -4,19 +4,24 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of this program is tests")]
 #![allow(clippy::print_stdout, reason = "what is skipped on a machine is said")]
 
+mod approvals;
 mod call;
 mod canary;
 mod cli;
 mod component;
 mod config;
 mod crash;
+mod durable;
 mod github;
 mod github_errors;
 mod index;
 mod install;
 mod install_sources;
+mod live;
 mod memory;
+mod policy;
 mod probe;
 mod retries;
 mod tamper;
+mod tenants;
 mod wasi;
