@@ -50,9 +50,11 @@ fn run(session: &Session, command: Command) -> Result<u8, Failure> {
         Command::Approve(args) => commands::approvals::approve(session, &args),
         Command::Deny(args) => commands::approvals::deny(session, &args),
         Command::Serve(args) => commands::serve::run(session, &args),
+        Command::Export(args) => commands::export::run(session, &args),
         Command::Verify(args) => commands::verify::run(session, &args),
         Command::Inspect(args) => commands::inspect::run(session, &args),
         Command::Build(args) => commands::build::run(session, &args),
+        Command::Tenant(args) => commands::tenant::run(session, &args),
         Command::Doctor(args) => commands::doctor::run(session, &args),
         Command::Completions(args) => commands::completions::run(&args),
     }

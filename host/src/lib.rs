@@ -12,6 +12,7 @@ pub mod audit;
 pub mod build;
 pub mod call;
 pub mod egress;
+pub mod export;
 pub mod gateway;
 pub mod home;
 pub mod install;

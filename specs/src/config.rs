@@ -1,9 +1,12 @@
 //! `rig.yaml`: the settings of a project. Unknown keys are errors, so that a misspelt rule never silently allows.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, MapAccess, Unexpected, Visitor, value::MapAccessDeserializer},
+};
 
 use crate::{ByteSize, PackId, Sha256, rtp::RiskClass};
 
@@ -141,13 +144,12 @@ pub enum Per {
 }
 
 /// A limit on calls: a number, which means so many in a minute, or its parts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "RateLimitForm")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(with = "RateLimitForm")]
 pub struct RateLimit {
     /// How many calls in that time; absent does not limit the rate.
     pub calls: Option<u32>,
-    /// The time.
+    /// The time. No stretch as long as this has more calls.
     pub per: Per,
     /// How many at once; absent does not limit that.
     pub concurrent: Option<u32>,
@@ -155,38 +157,60 @@ pub struct RateLimit {
     pub each: Vec<Each>,
 }
 
-#[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
+/// The forms in which a limit is written, for the schema.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
 enum RateLimitForm {
-    Number(u32),
+    Number(#[schemars(range(min = 1))] u32),
     Parts(RateLimitParts),
 }
 
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 struct RateLimitParts {
-    #[serde(default)]
+    /// How many calls in that time; absent does not limit the rate.
+    #[schemars(range(min = 1))]
     calls: Option<u32>,
-    #[serde(default)]
+    /// The time. No stretch as long as this has more calls.
     per: Per,
-    #[serde(default)]
+    /// How many at once; absent does not limit that.
+    #[schemars(range(min = 1))]
     concurrent: Option<u32>,
-    #[serde(default)]
+    /// What is counted separately; nothing counts all calls that the glob matches together.
     each: Vec<Each>,
 }
 
-impl TryFrom<RateLimitForm> for RateLimit {
-    type Error = std::convert::Infallible;
+impl<'de> Deserialize<'de> for RateLimit {
+    /// By hand: an untagged enum would say that no form fits, and not which key is wrong.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Forms;
 
-    fn try_from(form: RateLimitForm) -> Result<Self, Self::Error> {
-        Ok(match form {
-            RateLimitForm::Number(calls) => {
-                Self { calls: Some(calls), per: Per::Minute, concurrent: None, each: Vec::new() }
+        impl<'de> Visitor<'de> for Forms {
+            type Value = RateLimit;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of calls per minute, or a mapping with `calls`, `per`, `concurrent` and `each`")
             }
-            RateLimitForm::Parts(RateLimitParts { calls, per, concurrent, each }) => {
-                Self { calls, per, concurrent, each }
+
+            fn visit_u64<E: Error>(self, calls: u64) -> Result<RateLimit, E> {
+                let calls = u32::try_from(calls).map_err(|_| E::invalid_value(Unexpected::Unsigned(calls), &self))?;
+                Ok(RateLimit { calls: Some(calls), ..RateLimit::default() })
             }
-        })
+
+            fn visit_i64<E: Error>(self, calls: i64) -> Result<RateLimit, E> {
+                let number = u64::try_from(calls).map_err(|_| E::invalid_value(Unexpected::Signed(calls), &self))?;
+                self.visit_u64(number)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RateLimit, A::Error> {
+                let RateLimitParts { calls, per, concurrent, each } =
+                    RateLimitParts::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(RateLimit { calls, per, concurrent, each })
+            }
+        }
+
+        deserializer.deserialize_any(Forms)
     }
 }
 
@@ -194,9 +218,10 @@ impl TryFrom<RateLimitForm> for RateLimit {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Constraint {
-    /// JSON Schema that the argument must keep, in addition to the tool's own.
+    /// JSON Schema that the argument must keep, in addition to the tool's own. Keywords about one type hold for that type only:
+    /// `maximum` means a number of at most so much.
     pub schema: serde_json::Value,
-    /// Whether the argument may be left out, so that the service chooses.
+    /// Whether the argument may be left out or null, so that the service chooses.
     #[serde(default)]
     pub optional: bool,
 }
@@ -209,10 +234,10 @@ pub struct Server {
     pub host: String,
     /// The port to listen on.
     pub port: u16,
-    /// Names that the gateway is reached by beside its own address, for example `rig.corp.example`. Requests whose `Host` is none of
-    /// them are refused.
+    /// Names that the gateway is reached by beside its own address, each a host or a host and a port, for example
+    /// `rig.corp.example`. Requests whose `Host` is none of them are refused.
     pub allowed_hosts: Vec<String>,
-    /// Web origins whose pages may call the gateway, for example `https://console.corp.example`.
+    /// Web origins whose pages may call the gateway, as browsers send them, for example `https://console.corp.example`.
     pub allowed_origins: Vec<String>,
 }
 
@@ -355,7 +380,7 @@ enum OneOrMany {
     Many(Vec<String>),
 }
 
-fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     Ok(match OneOrMany::deserialize(deserializer)? {
         OneOrMany::One(path) => vec![path],
         OneOrMany::Many(paths) => paths,

@@ -11,7 +11,7 @@ use crate::{ByteSize, PackId, rtp::PackTool};
 
 mod check;
 
-pub use check::is_hosts_own;
+pub use check::{is_env_name, is_hosts_own};
 
 /// The name of the component's custom section that holds an [`EmbeddedPack`] as JSON.
 pub const SECTION: &str = "rig-pack";

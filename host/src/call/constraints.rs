@@ -36,15 +36,14 @@ impl Constraints {
     /// # Errors
     /// The first rule whose schema cannot be used, with the reason.
     pub fn new(config: &BTreeMap<String, BTreeMap<String, Constraint>>) -> Result<Self, String> {
-        let compile = |(argument, constraint): (&String, &Constraint)| {
-            let schema = Schema::compile(&with_type(&constraint.schema)).map_err(|why| (argument.clone(), why))?;
-            Ok(Rule { argument: argument.clone(), schema, optional: constraint.optional })
-        };
         let mut globs = Vec::with_capacity(config.len());
-        for (pattern, rules) in config {
-            let rules = rules.iter().map(compile).collect::<Result<_, _>>().map_err(|(argument, why)| {
-                format!("has a schema for `{argument}` of `{pattern}` that cannot be used: {why}")
-            })?;
+        for (pattern, constraints) in config {
+            let mut rules = Vec::with_capacity(constraints.len());
+            for (argument, constraint) in constraints {
+                let schema = compile(constraint)
+                    .map_err(|why| format!("the schema for `{argument}` of `{pattern}` cannot be used: {why}"))?;
+                rules.push(Rule { argument: argument.clone(), schema, optional: constraint.optional });
+            }
             globs.push((pattern.clone(), rules));
         }
         Ok(Self { globs })
@@ -82,6 +81,11 @@ impl Constraints {
     fn rules(&self, tool: &str) -> impl Iterator<Item = &Rule> {
         self.globs.iter().filter(move |(pattern, _)| matches(pattern, tool)).flat_map(|(_, rules)| rules)
     }
+}
+
+/// The schema of one rule, ready to be asked.
+pub(crate) fn compile(constraint: &Constraint) -> Result<Schema, String> {
+    Schema::compile(&with_type(&constraint.schema))
 }
 
 /// The schema with the type that its keywords are about, unless it names one or its keywords are about several.
@@ -206,10 +210,10 @@ mod tests {
     #[test]
     fn schemas_that_cannot_be_used_are_refused() {
         for (schema, start) in [
-            (json!({ "type": "intger" }), "has a schema for `v` of `a.*` that cannot be used: "),
-            (json!({ "pattern": "(?=a)b" }), "has a schema for `v` of `a.*` that cannot be used: "),
-            (json!({ "$ref": "https://example.com/s.json" }), "has a schema for `v` of `a.*` that cannot be used: "),
-            (json!(5), "has a schema for `v` of `a.*` that cannot be used: "),
+            (json!({ "type": "intger" }), "the schema for `v` of `a.*` cannot be used: "),
+            (json!({ "pattern": "(?=a)b" }), "the schema for `v` of `a.*` cannot be used: "),
+            (json!({ "$ref": "https://example.com/s.json" }), "the schema for `v` of `a.*` cannot be used: "),
+            (json!(5), "the schema for `v` of `a.*` cannot be used: "),
         ] {
             let error = constraints(json!({ "a.*": { "v": { "schema": schema.clone() } } })).unwrap_err();
             assert!(error.starts_with(start) && error.len() > start.len(), "{schema}: {error}");

@@ -61,12 +61,16 @@ pub enum Command {
     Deny(Decide),
     /// Serve the project's tools over HTTP and MCP
     Serve(Serve),
+    /// Print the tools in the form that a model API takes
+    Export(Export),
     /// Check that everything installed is what rig.lock says
     Verify(Verify),
     /// Show what a component or an installed pack is and asks for, without running it
     Inspect(Inspect),
     /// Build a pack from its source
     Build(Build),
+    /// Make tokens for tenants of the gateway, or list the tenants
+    Tenant(Tenant),
     /// Look for problems with this machine and this project
     Doctor(Doctor),
     /// Print a completion script for a shell
@@ -261,6 +265,35 @@ pub enum Transport {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "The names are portable (stripe_customers_create); `rig call` takes them too.\n\nExamples:\n  rig export --format openai\n  \
+rig export --format gemini -o tools.json"
+)]
+pub struct Export {
+    /// Whose form
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: ExportFormat,
+    /// Only what this tenant may call
+    #[arg(long, value_name = "ID")]
+    pub tenant: Option<String>,
+    /// Where to write the list; stdout when absent
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Functions for OpenAI's chat completions and services like it
+    Openai,
+    /// Tools for Anthropic's messages
+    Anthropic,
+    /// Function declarations for Gemini
+    Gemini,
+    /// The result of MCP's tools/list
+    Mcp,
+}
+
+#[derive(Debug, Args)]
 pub struct Verify {
     /// Print JSON
     #[arg(long)]
@@ -285,6 +318,40 @@ pub struct Build {
     /// Where to write the component; DIR/ID-VERSION.wasm when absent
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Tenant {
+    #[command(subcommand)]
+    pub command: TenantCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TenantCommand {
+    /// Make a token, and print it with the lines of rig.yaml that let it in
+    New(TenantNew),
+    /// List the tenants in rig.yaml
+    List(TenantList),
+}
+
+#[derive(Debug, Args)]
+pub struct TenantNew {
+    /// The tenant: 1 to 64 lower-case letters, digits, `_`, `.` and `-`
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// Let the token also see and decide the tenant's approvals, and read its audit log
+    #[arg(long)]
+    pub approver: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct TenantList {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -161,6 +161,7 @@ classified!(
     rig_host::sandbox::EngineError,
     rig_host::sandbox::LoadError,
     rig_host::sandbox::Stop,
+    rig_host::tenants::TokenError,
     rig_toolchain::Error,
 );
 

@@ -88,6 +88,10 @@ mod tests {
             (&default.policy, &default.limits, &default.server)
         );
         assert_eq!((&parsed.secrets, &parsed.audit_db_path), (&default.secrets, &default.audit_db_path));
+        assert_eq!(
+            (&parsed.approvals, &parsed.audit, &parsed.tenants),
+            (&default.approvals, &default.audit, &default.tenants)
+        );
         let mut missing = Vec::new();
         for (key, value) in serde_json::to_value(Config::default()).unwrap().as_object().unwrap() {
             let inner = value.as_object().into_iter().flat_map(|map| map.keys());

@@ -110,7 +110,9 @@ fn is_method(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase())
 }
 
-fn is_env_name(text: &str) -> bool {
+/// Whether a text can name a secret or a setting: capitals, digits and underscores, as variables of an environment have it.
+#[must_use]
+pub fn is_env_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_uppercase())
         && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
 }

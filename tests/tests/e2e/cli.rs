@@ -6,7 +6,7 @@ use rig_specs::config::Config;
 use rig_tests::Project;
 use serde_json::Value;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "init",
     "install",
     "uninstall",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 13] = [
     "verify",
     "inspect",
     "doctor",
+    "tenant",
     "completions",
     "build",
     "help",

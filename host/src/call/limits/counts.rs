@@ -31,9 +31,9 @@ pub(super) struct Counts(BTreeMap<Arc<str>, Keys>);
 
 impl Counts {
     /// Checks all rules, then counts the call in all of them or in none.
-    pub(super) fn enter(&mut self, counted: &[(&Rule, Cow<str>)], now: Duration) -> Result<Permit, Limited> {
+    pub(super) fn enter(&mut self, call: &[(&Rule, Cow<str>)], now: Duration) -> Result<Permit, Limited> {
         let mut refused: Option<(Duration, &Rule)> = None;
-        for (rule, key) in counted {
+        for (rule, key) in call {
             let wait = self.keys(rule, now).counter(key, now).and_then(|counter| counter.wait(rule, now));
             if let Some(wait) = wait
                 && refused.is_none_or(|(longest, _)| wait > longest)
@@ -45,7 +45,7 @@ impl Counts {
             return Err(Limited { why: rule.to_string(), retry_after });
         }
         let mut permit = Permit::default();
-        for (rule, key) in counted {
+        for (rule, key) in call {
             let counter = self.keys(rule, now).counter_mut(key, now);
             match rule.most {
                 Most::Calls { .. } => counter.recent.add(rule.period(), now),

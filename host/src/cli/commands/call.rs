@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rig_host::call::{Called, Request, open};
+use rig_host::{
+    call::{Called, Request, open},
+    export::Names,
+};
 use rig_specs::{PackId, rtp::CallContext};
 use tokio_util::sync::CancellationToken;
 
@@ -29,10 +32,12 @@ pub fn run(session: &Session, args: Call) -> Result<u8, Failure> {
         }
         session.ui.warn(&error.to_string());
     }
+    // A model that was given `rig export` names tools as they stand there.
+    let tool = Names::new(&snapshot).find(&args.tool).map_or(args.tool, str::to_owned);
     let caller = session.caller(&project, snapshot)?;
     let request = Request {
         args: read_args(session, &args.args)?,
-        tool: args.tool,
+        tool,
         context: CallContext { tenant_id: args.tenant, request_id: args.request_id, actor: args.actor },
         timeout: args.timeout.map(|seconds| Duration::from_secs(seconds.into())),
         depth: 0,
