@@ -95,7 +95,7 @@ async fn metrics(State(gateway): State<Arc<Gateway>>, request: Request<Body>) ->
     identity(&request).must_approve()?;
     let live = gateway.live();
     let waiting = live.caller.waiting(None).await.map_or(0, |waiting| waiting.len());
-    let audit_problem = gateway.services().audit.problem().is_some();
+    let audit_problem = gateway.services().audit.as_ref().and_then(crate::audit::Audit::problem).is_some();
     let text = gateway.metrics().text(Seen { waiting, audit_problem });
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     Ok(([(CONTENT_TYPE, kind)], text).into_response())
