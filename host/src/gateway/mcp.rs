@@ -9,3 +9,9 @@ pub async fn stdio(gateway: &Arc<Gateway>, tenant: Option<String>, actor: Option
     let _ = (tenant, actor);
     gateway.stopping().cancelled().await;
 }
+
+/// Streamable HTTP, to be mounted at `/mcp`.
+pub fn router(gateway: Arc<Gateway>) -> axum::Router {
+    drop(gateway);
+    axum::Router::new()
+}

@@ -22,6 +22,7 @@ mod live;
 mod mcp_clients;
 mod memory;
 mod openapi;
+mod policy;
 mod probe;
 mod retries;
 mod tamper;
