@@ -14,6 +14,7 @@ pub mod schema;
 
 mod answer;
 mod attempt;
+mod client;
 mod inner;
 mod scan;
 
@@ -33,7 +34,7 @@ use contract::Breach;
 use crate::{
     egress::{EgressRecord, Gate},
     home::Home,
-    sandbox::{Logged, Sandbox},
+    sandbox::{Client, Logged, Sandbox},
     secrets::Provider,
 };
 use policy::{Decision, Policy};
@@ -51,6 +52,8 @@ pub struct Request {
     pub timeout: Option<Duration>,
     /// 0 for calls from outside; one more for each call that a tool makes to another.
     pub depth: u32,
+    /// Whoever calls, when they listen while the call runs.
+    pub client: Option<Arc<dyn Client>>,
 }
 
 /// How a call ended: the answer for the caller and the facts for whoever records it.

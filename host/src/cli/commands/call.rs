@@ -8,6 +8,7 @@ use std::{
 
 use rig_host::{
     call::{Called, Caller, Request},
+    sandbox::{AskError, AskFuture, Client, Progress, Question},
     secrets::Provider,
 };
 use rig_specs::{PackId, rtp::CallContext};
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::list::snapshot;
 use crate::cli::{
     args::Call,
-    render,
+    render::{self, Ui},
     report::{Failure, exit},
     session::Session,
 };
@@ -45,6 +46,7 @@ pub fn run(session: &Session, args: Call) -> Result<u8, Failure> {
         context: CallContext { tenant_id: args.tenant, request_id: args.request_id, actor: args.actor },
         timeout: args.timeout.map(|seconds| Duration::from_secs(seconds.into())),
         depth: 0,
+        client: Some(Arc::new(Terminal { ui: session.ui })),
     };
     session.ui.detail(&format!("ready after {:.1} ms", started.elapsed().as_secs_f64() * 1e3));
     let ended = Session::block_on(cancellable(&Arc::new(caller), request))?;
@@ -56,6 +58,25 @@ pub fn run(session: &Session, args: Call) -> Result<u8, Failure> {
     };
     render::json(&ended.answer.into_result())?;
     Ok(code)
+}
+
+/// Whoever runs the command: they see how far the call is with `--verbose`, and cannot be asked.
+struct Terminal {
+    ui: Ui,
+}
+
+impl Client for Terminal {
+    fn progress(&self, progress: Progress) {
+        let Progress { done, total, message } = progress;
+        let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
+        let message = message.map(|message| format!(": {message}")).unwrap_or_default();
+        self.ui.detail(&format!("progress {done}{of}{message}"));
+    }
+
+    fn ask(&self, _question: Question) -> AskFuture<'_> {
+        let why = "nobody can be asked here: `rig call` has no way to fill in a form";
+        Box::pin(async move { Err(AskError::Unavailable(why.into())) })
+    }
 }
 
 /// Ctrl-C ends the call, not the process, so that the answer and what was sent are still shown.
