@@ -9,6 +9,7 @@ mod canary;
 mod cli;
 mod component;
 mod config;
+mod conformance;
 mod crash;
 mod github;
 mod github_errors;
