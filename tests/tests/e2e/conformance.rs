@@ -1,8 +1,15 @@
 //! The pack for the MCP conformance suite, called without MCP: what it answers fits its own schemas, and its unusual input schemas
 //! hold. What becomes of it on the wire of MCP is tested where MCP is.
 
-use rig_tests::{Output, Project};
+use rig_tests::{Output, Project, packs};
 use serde_json::{Value, json};
+
+fn project() -> Project {
+    let project = Project::new();
+    let file = project.write("conformance.wasm", packs::built("conformance"));
+    project.install(&[file.to_str().expect("a path of text")]).ok();
+    project
+}
 
 fn call(project: &Project, tool: &str, args: Value) -> Output {
     project.call(&format!("conformance.{tool}"), args)
@@ -10,7 +17,7 @@ fn call(project: &Project, tool: &str, args: Value) -> Output {
 
 #[test]
 fn every_answer_fits_its_schema() {
-    let project = Project::with(&["conformance"]);
+    let project = project();
     for tool in [
         "simple_text",
         "image_content",
@@ -32,7 +39,7 @@ fn every_answer_fits_its_schema() {
 
 #[test]
 fn signs_of_life_are_seen() {
-    let project = Project::with(&["conformance"]);
+    let project = project();
     let output = project.rig(&["call", "-v", "conformance.test.tool_with_progress", "{}"]);
     output.ok().says("progress 0 of 100: Started").says("progress 50 of 100").says("progress 100 of 100: Done");
     let output = project.rig(&["call", "-v", "conformance.test.tool_with_logging", "{}"]);
@@ -41,7 +48,7 @@ fn signs_of_life_are_seen() {
 
 #[test]
 fn who_has_no_person_is_told() {
-    let project = Project::with(&["conformance"]);
+    let project = project();
     let info = project.rig(&["info", "conformance"]);
     assert!(info.ok().stdout.contains("may ask you for input: made-up names and choices"), "{info}");
     let error = call(&project, "test.elicitation", json!({ "message": "Who?" })).error("permission_error");
@@ -53,7 +60,7 @@ fn who_has_no_person_is_told() {
 
 #[test]
 fn schemas_of_2020_12_hold() {
-    let project = Project::with(&["conformance"]);
+    let project = project();
     let full = |args: Value| call(&project, "json.schema_2020_12_tool", args);
     let ann = json!({ "name": "Ann", "contactMethod": "phone", "phone": "1", "address": { "city": "Oslo" } });
     assert_eq!(full(ann).output(), json!({ "reached_by": "Ann, Oslo, 1" }));

@@ -161,7 +161,7 @@ fn a_pack_that_was_not_granted_questions_asks_nobody() {
     );
 
     // With it, the person who installs is told, and the lock says so.
-    let file = project.write("probe.wasm", packs::built("probe"));
+    let file = project.write("probe.wasm", packs::released(&packs::built("probe"), "0.1.1"));
     let installed = project.install(&[file.to_str().expect("a path of text")]);
     installed.ok().says("asks       may ask you for input: whatever a test wants to know");
     assert!(project.locked("probe").granted.ask.is_some());
