@@ -42,7 +42,13 @@ impl Services {
             retention_days: config.audit.retention_days,
         });
         let approvals = Approvals::new(project.state_dir().join(approval::FILE), home.keys());
-        Self { sandbox, home: home.clone(), audit: Some(audit), approvals: Arc::new(approvals), limiter: Arc::default() }
+        Self {
+            sandbox,
+            home: home.clone(),
+            audit: Some(audit),
+            approvals: Arc::new(approvals),
+            limiter: Arc::default(),
+        }
     }
 }
 
