@@ -2,6 +2,7 @@
 
 use std::{
     io::Read as _,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
