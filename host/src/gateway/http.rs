@@ -6,6 +6,15 @@ use tokio::net::TcpListener;
 
 use super::Gateway;
 
+/// Who calls, as far as the request says and the gateway believes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The tenant: the token's; without tokens what the request names.
+    pub tenant: Option<String>,
+    /// Who makes the call, in the request's own words.
+    pub actor: Option<String>,
+}
+
 /// What is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Serves {

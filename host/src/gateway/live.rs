@@ -17,6 +17,7 @@ use super::Gateway;
 use crate::{
     call::{Caller, Services, open},
     egress,
+    export::Names,
     home::Home,
     install::InstallError,
     project::{Project, ProjectError},
@@ -37,6 +38,8 @@ pub struct Live {
     pub tenants: Tenants,
     /// The enabled packs that are not what the lock says, and why. Their tools are not served.
     pub broken: Vec<(PackId, String)>,
+    /// The names that model APIs and MCP clients call the tools by.
+    pub names: Names,
     /// Counts from 1 with every swap.
     pub generation: u64,
 }
@@ -99,6 +102,7 @@ impl Live {
             caller.prepare().await.map_err(LoadProblem::Other)?;
         }
         Ok(Self {
+            names: Names::new(caller.snapshot()),
             caller,
             tenants: Tenants::new(project.config()),
             broken: damaged.into_iter().map(|(id, error)| (id, error.to_string())).collect(),
