@@ -4,7 +4,6 @@ use std::{path::PathBuf, sync::Arc};
 
 use rig_host::{
     approvals::Approvals,
-    audit::Audit,
     call::{Called, Caller, Request, Services, Snapshot, VerifiedPack},
     egress::{Gate, Settings},
     home::Home,
@@ -97,7 +96,7 @@ impl Pipeline {
         let config = Config::default();
         let services = Arc::new(Services {
             sandbox: sandbox.clone(),
-            audit: Audit::off(),
+            audit: None,
             approvals: Arc::new(Approvals::new(folder.path().join("approvals.sqlite"), home.keys())),
             limiter: Arc::default(),
             home,

@@ -2,12 +2,33 @@
 //!
 //! [`Audit`] is the one way to write. [`read`] queries, verifies and exports what is there; it needs no running gateway. What a row
 //! holds is decided by the call pipeline; nothing here looks at arguments or secrets.
+//!
+//! Several processes write to one log at the same time: a gateway, `rig call`, `rig approve`. What the chain can and cannot show is
+//! told in [`read::verify`].
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use rig_specs::rgp::{AuditEntry, Decision, Outcome, Sent};
+use jiff::Timestamp;
+use rig_specs::rgp::{Decision, Outcome, Sent};
 use rig_specs::rtp::ErrorKind;
 use serde_json::{Map, Value};
+
+mod anchor;
+mod chain;
+mod log;
+mod queue;
+pub mod read;
+mod retention;
+mod summary;
+mod upkeep;
+mod writer;
+
+use queue::Shared;
+use upkeep::Job;
 
 /// What a row is about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -72,7 +93,7 @@ pub struct Settings {
 }
 
 /// Why a row cannot be written or read.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuditError {
     /// The file cannot be written.
     #[error("the audit log {} cannot be written: {why}", .path.display())]
@@ -82,58 +103,181 @@ pub enum AuditError {
         /// Why.
         why: String,
     },
+    /// The file cannot be written, and more rows waited for it than are kept in memory.
+    #[error("the audit log {} cannot be written: {why}; {lost} rows are lost", .path.display())]
+    Lost {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+        /// How many rows were given up so far.
+        lost: u64,
+    },
+    /// The file cannot be read.
+    #[error("the audit log {} cannot be read: {why}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The file holds what rig never wrote.
+    #[error("the audit log {} is damaged: {why}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The file is something else.
+    #[error("{} is not an audit log that this rig knows: {why}", .path.display())]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// There is no file.
+    #[error("there is no audit log at {}", .path.display())]
+    Missing {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// The question makes no sense.
+    #[error("{why}")]
+    Query {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The export cannot be written.
+    #[error("the export cannot be written: {why}")]
+    Output {
+        /// Why.
+        why: String,
+        /// Whether the reader went away.
+        closed: bool,
+    },
 }
 
 impl AuditError {
     /// What to do next.
     #[must_use]
     pub fn hint(&self) -> String {
-        "free space on the disk, or name another file in audit_db_path of rig.yaml".into()
+        match self {
+            Self::Write { .. } | Self::Lost { .. } => {
+                "free space on the disk, or name another file in audit_db_path of rig.yaml".into()
+            }
+            Self::Read { .. } => "check who owns the file and what its permissions are".into(),
+            Self::Damaged { path, .. } => format!(
+                "keep {0} with {0}-wal and {0}-shm for a look at what happened: move them away; a new log is begun then",
+                path.display()
+            ),
+            Self::Unknown { .. } => "name another file in audit_db_path of rig.yaml, or update rig".into(),
+            Self::Missing { .. } => "it is made by the first call; check audit_db_path in rig.yaml".into(),
+            Self::Query { .. } => "see `rig audit query --help`".into(),
+            Self::Output { .. } => "check the place that the export is written to".into(),
+        }
+    }
+
+    fn write(path: &Path, why: impl fmt::Display) -> Self {
+        Self::Write { path: path.to_owned(), why: why.to_string() }
+    }
+
+    fn read(path: &Path, error: &rusqlite::Error) -> Self {
+        match Self::from_sqlite(path, error) {
+            Self::Write { path, why } => Self::Read { path, why },
+            other => other,
+        }
+    }
+
+    fn damaged(path: &Path, why: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_owned(), why: why.into() }
+    }
+
+    fn from_sqlite(path: &Path, error: &rusqlite::Error) -> Self {
+        match error {
+            error if log::is_damage(error) => Self::damaged(path, error.to_string()),
+            error if log::is_busy(error) => Self::write(path, "another process holds it locked"),
+            error => Self::write(path, error),
+        }
+    }
+
+    /// The same error, when rows had to be given up.
+    fn with_lost(self, lost: u64) -> Self {
+        match self {
+            Self::Write { path, why } | Self::Lost { path, why, .. } if lost > 0 => Self::Lost { path, why, lost },
+            other => other,
+        }
     }
 }
 
 /// The log, open for writing. Cheap to clone; every clone writes to the same chain.
+///
+/// When the last clone goes away, rows that wait are written; that takes some milliseconds at most, unless the disk is slow.
 #[derive(Debug, Clone)]
 pub struct Audit {
-    settings: Option<Arc<Settings>>,
+    shared: Arc<Shared>,
+    _last: Arc<Last>,
+}
+
+/// Told when the last handle goes away. The upkeep's thread and commits under way have the log, but no handle.
+#[derive(Debug)]
+struct Last(Arc<Shared>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.0.upkeep.close(&self.0);
+    }
 }
 
 impl Audit {
     /// The log at that place. Opens nothing yet: the first row does, and a file that cannot be opened is an error of each row.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings: Some(Arc::new(settings)) }
+        let shared = Shared::new(settings);
+        Self { _last: Arc::new(Last(Arc::clone(&shared))), shared }
     }
 
-    /// No log: for programs that embed the pipeline and record calls themselves.
-    #[must_use]
-    pub const fn off() -> Self {
-        Self { settings: None }
+    /// Begins to remove old rows, now and every hour, where the project asks for it. For processes that run for long.
+    pub fn start_upkeep(&self) {
+        if self.shared.settings.retention_days.is_some() {
+            self.shared.upkeep.ask(&self.shared, Job::Retain);
+        }
     }
 
     /// Adds a row. Committed when this returns: it survives the end of this process, not yet a loss of power.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written now. It is kept, and written as soon as the file can be written again; unless the error is
+    /// [`AuditError::Lost`], or the process ends before.
     pub async fn record(&self, row: Row) -> Result<(), AuditError> {
-        let _ = (&self.settings, row);
-        Ok(())
+        self.shared.record(row, true).await
     }
 
     /// Adds a row that is on the disk when this returns.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written. It is not kept: what it announces must not happen.
     pub async fn record_durably(&self, row: Row) -> Result<(), AuditError> {
-        self.record(row).await
+        self.shared.record(row, false).await?;
+        self.shared.sync().await
     }
 
     /// Says why rows cannot be written at the moment, if they cannot.
     #[must_use]
     pub fn problem(&self) -> Option<AuditError> {
-        None
+        self.shared.status.problem()
+    }
+
+    /// Removes the rows that are older than the project keeps them; how many. Blocking. Done by itself after
+    /// [`Audit::start_upkeep`].
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn retain(&self, now: Timestamp) -> Result<u64, AuditError> {
+        self.shared.retain(now)
     }
 }
 
-#[allow(dead_code)]
-fn entry(_: AuditEntry) {}
+#[cfg(test)]
+mod tests;

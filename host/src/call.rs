@@ -42,7 +42,7 @@ pub use catalog::{Snapshot, Tool, VerifiedPack};
 pub use open::Services;
 
 use crate::{
-    audit::{AuditError, Row},
+    audit::{AuditError, Event, Row},
     egress::{EgressRecord, Gate},
     sandbox::Logged,
     secrets::Provider,
@@ -82,6 +82,8 @@ pub struct Called {
 /// The facts of one call. Holds no secret and no arguments.
 #[derive(Debug)]
 pub struct Record {
+    /// The tool that was called; none when there is none of that name.
+    pub tool: Option<String>,
     /// How the call ended.
     pub outcome: Outcome,
     /// The kind of error, if it is one.
@@ -105,6 +107,7 @@ pub struct Record {
 impl Default for Record {
     fn default() -> Self {
         Self {
+            tool: None,
             outcome: Outcome::Error,
             error: None,
             risk: None,
@@ -220,6 +223,9 @@ impl Caller {
     }
 
     fn row(&self, request: &Request, id: &str, tool: Option<&Tool>) -> Row {
+        if self.services.audit.is_none() {
+            return Row::default();
+        }
         ledger::row(request, id, tool, &self.snapshot.interface_hash, self.config.audit.args)
     }
 
@@ -233,11 +239,14 @@ impl Caller {
         tool: Option<&Tool>,
         id: String,
     ) -> Called {
+        record.tool = tool.map(|tool| tool.tool.def.name.clone());
         record.duration = started.elapsed();
         record.outcome = ledger::outcome(ended.as_ref().err());
         record.error = ended.as_ref().err().map(|error| error.kind);
         let denied = row.decision.as_ref().is_some_and(|decision| decision.decision == ledger::DENIED);
-        record.unrecorded = self.services.audit.record(ledger::ended(row, &record)).await.err();
+        if let Some(audit) = &self.services.audit {
+            record.unrecorded = audit.record(ledger::ended(row, &record)).await.err();
+        }
         Called { answer: Answer::new(ended, id, tool.map(|tool| &*tool.pack), &self.snapshot), record, denied }
     }
 }
@@ -306,9 +315,11 @@ impl Running<'_> {
         if self.approved.is_none() && self.risk <= RiskClass::Write {
             return Ok(());
         }
-        let intent = Row { event: crate::audit::Event::Intent, auth: self.record.auth.clone(), ..self.intent.clone() };
-        let written = self.caller.services.audit.record_durably(intent).await;
-        written.map_err(|error| CallError::unrecordable(&self.tool.tool.def.name, &error))?;
+        if let Some(audit) = &self.caller.services.audit {
+            let intent = Row { event: Event::Intent, auth: self.record.auth.clone(), ..self.intent.clone() };
+            let written = audit.record_durably(intent).await;
+            written.map_err(|error| CallError::unrecordable(&self.tool.tool.def.name, &error))?;
+        }
         self.claim().await
     }
 

@@ -20,8 +20,13 @@ use crate::{
 pub mod http;
 mod live;
 pub mod mcp;
+mod metrics;
+mod report;
+mod rgp;
 
 pub use live::{Live, LoadProblem};
+pub use metrics::Metrics;
+use report::Asked;
 
 /// How long calls in flight may take to finish when the gateway is told to stop. Longer than a call takes by default, shorter than
 /// what service managers wait before they kill (90 s).
@@ -32,11 +37,13 @@ pub struct Gateway {
     live: ArcSwap<Live>,
     services: Arc<Services>,
     project: std::path::PathBuf,
+    audit_path: std::path::PathBuf,
     home: Home,
     offline: bool,
     /// Counts the swaps; whoever tells clients about changed tools waits on it.
     changed: watch::Sender<u64>,
     calls: TaskTracker,
+    metrics: Arc<Metrics>,
     stopping: CancellationToken,
 }
 
@@ -84,16 +91,21 @@ impl Gateway {
         let pool = PoolSize(project.config().limits.concurrency);
         let sandbox = Sandbox::new(pool, Some(home.compiled()))?;
         let services = Arc::new(Services::new(&project, home, sandbox));
-        let root = project.root().to_owned();
+        if let Some(audit) = &services.audit {
+            audit.start_upkeep();
+        }
+        let (root, audit_path) = (project.root().to_owned(), project.resolve(&project.config().audit_db_path.0));
         let live = Live::load(project, home, offline, &services, None).await?;
         Ok(Arc::new(Self {
             live: ArcSwap::from_pointee(live),
             services,
             project: root,
+            audit_path,
             home: home.clone(),
             offline,
             changed: watch::Sender::new(0),
             calls: TaskTracker::new(),
+            metrics: Arc::default(),
             stopping: CancellationToken::new(),
         }))
     }
@@ -127,32 +139,47 @@ impl Gateway {
         self.changed.subscribe()
     }
 
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
     /// Makes one call, as a task of its own: it ends in the audit log even when nobody waits for it any more. Dropping the future
     /// cancels the call.
     pub async fn call(&self, live: &Live, request: Request) -> Called {
-        let caller = Arc::clone(&live.caller);
-        self.run(async move |cancel| caller.call(request, cancel).await).await
+        let (caller, asked) = (Arc::clone(&live.caller), Asked::call(&request));
+        self.run(asked, async move |cancel| caller.call(request, cancel).await).await
     }
 
     /// Runs a stored call that a person approves.
     pub async fn approve(&self, live: &Live, token: &str, decider: Decider) -> Called {
-        let (caller, token) = (Arc::clone(&live.caller), token.to_owned());
-        self.run(async move |cancel| caller.approve(&token, decider, cancel).await).await
+        let (caller, token, asked) = (Arc::clone(&live.caller), token.to_owned(), Asked::decision("approve", &decider));
+        self.run(asked, async move |cancel| caller.approve(&token, decider, cancel).await).await
     }
 
     /// Takes back a call that waits.
     pub async fn deny(&self, live: &Live, token: &str, decider: Decider) -> Called {
-        let (caller, token) = (Arc::clone(&live.caller), token.to_owned());
-        self.run(async move |_| caller.deny(&token, decider).await).await
+        let (caller, token, asked) = (Arc::clone(&live.caller), token.to_owned(), Asked::decision("deny", &decider));
+        self.run(asked, async move |_| caller.deny(&token, decider).await).await
     }
 
-    async fn run<F>(&self, call: impl FnOnce(CancellationToken) -> F + Send + 'static) -> Called
+    /// The one place where calls are counted and logged, which is in their own tasks: a caller that went away counts too.
+    async fn run<F>(&self, asked: Asked, call: impl FnOnce(CancellationToken) -> F + Send + 'static) -> Called
     where
         F: Future<Output = Called> + Send + 'static,
     {
         let cancel = CancellationToken::new();
         let guard = cancel.clone().drop_guard();
-        let task = self.calls.spawn(call(cancel));
+        let (metrics, running) = (Arc::clone(&self.metrics), call(cancel));
+        let task = self.calls.spawn(async move {
+            let in_flight = metrics.call();
+            let called = running.await;
+            drop(in_flight);
+            metrics.called(&called);
+            asked.log(&called);
+            called
+        });
         let ended = task.await;
         guard.disarm();
         match ended {

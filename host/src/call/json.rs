@@ -20,6 +20,13 @@ pub fn object(text: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
+/// Whether a text is certainly what [`object`] takes, found in one pass that builds nothing. `false` means only that a closer look is
+/// needed.
+#[must_use]
+pub fn is_plain_object(text: &str) -> bool {
+    super::scan::is_plain_object(text)
+}
+
 /// What a value is, with its article, for messages.
 #[must_use]
 pub fn kind_of(value: &Value) -> &'static str {

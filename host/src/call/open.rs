@@ -23,8 +23,8 @@ pub struct Services {
     pub sandbox: Sandbox,
     /// The machine's folder.
     pub home: Home,
-    /// Keeps a row for every call.
-    pub audit: Audit,
+    /// Keeps a row for every call. None for a program that embeds the pipeline and records calls itself.
+    pub audit: Option<Audit>,
     /// Keeps the calls that wait for a person.
     pub approvals: Arc<Approvals>,
     /// Counts calls.
@@ -42,7 +42,13 @@ impl Services {
             retention_days: config.audit.retention_days,
         });
         let approvals = Approvals::new(project.state_dir().join(approval::FILE), home.keys());
-        Self { sandbox, home: home.clone(), audit, approvals: Arc::new(approvals), limiter: Arc::default() }
+        Self {
+            sandbox,
+            home: home.clone(),
+            audit: Some(audit),
+            approvals: Arc::new(approvals),
+            limiter: Arc::default(),
+        }
     }
 }
 

@@ -118,12 +118,10 @@ fn names(globs: Option<&[String]>, tool: &str) -> bool {
 /// Whether a glob matches a whole name: `*` stands for any run of characters, dots included.
 #[must_use]
 pub fn matches(pattern: &str, name: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
-    let mut parts: Vec<&str> = parts.collect();
-    let Some(last) = parts.pop() else { return rest.is_empty() };
-    let mut rest = rest;
-    for part in parts {
+    let Some((first, after)) = pattern.split_once('*') else { return pattern == name };
+    let (middle, last) = after.rsplit_once('*').unwrap_or(("", after));
+    let Some(mut rest) = name.strip_prefix(first) else { return false };
+    for part in middle.split('*') {
         let Some(at) = rest.find(part) else { return false };
         rest = &rest[at + part.len()..];
     }

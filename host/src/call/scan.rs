@@ -98,6 +98,11 @@ impl Shape {
     }
 }
 
+/// Whether a text is certainly one strict JSON object, whatever is in it.
+pub(super) fn is_plain_object(text: &str) -> bool {
+    ANYTHING.fits(text)
+}
+
 fn kinds(value: &Value) -> Option<u8> {
     let one = |name: &str| match name {
         "null" => Some(NULL),
@@ -427,6 +432,7 @@ mod tests {
             if shape.fits(&text) {
                 accepted += 1;
                 let object = json::object(&text).unwrap_or_else(|why| panic!("accepted {text}: {why}"));
+                assert!(is_plain_object(&text), "{text}");
                 assert!(slow.accepts(&Value::Object(object)), "accepted {text}");
             }
         }

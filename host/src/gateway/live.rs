@@ -13,7 +13,7 @@ use notify::{RecursiveMode, Watcher as _};
 use rig_specs::PackId;
 use tokio::sync::mpsc;
 
-use super::Gateway;
+use super::{Gateway, rgp::Rendered};
 use crate::{
     call::{Caller, Services, open},
     egress,
@@ -42,6 +42,9 @@ pub struct Live {
     pub names: Names,
     /// Counts from 1 with every swap.
     pub generation: u64,
+    /// What the tools are called where names may not hold dots.
+    pub names: Names,
+    pub(super) rendered: Rendered,
 }
 
 /// Why a version of the project is not served.
@@ -107,6 +110,7 @@ impl Live {
             tenants: Tenants::new(project.config()),
             broken: damaged.into_iter().map(|(id, error)| (id, error.to_string())).collect(),
             generation: old.map_or(1, |old| old.generation + 1),
+            rendered: Rendered::default(),
         })
     }
 }
@@ -185,9 +189,11 @@ impl Gateway {
                 );
                 self.live.store(Arc::new(live));
                 self.changed.send_modify(|count| *count += 1);
+                self.metrics.reload(true);
                 None
             }
             Err(problem) => {
+                self.metrics.reload(false);
                 tracing::error!(reason = %problem, hint = problem.hint(), "the changed project is not served; the old one stays");
                 Some(problem)
             }

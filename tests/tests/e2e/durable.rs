@@ -62,7 +62,8 @@ fn every_answered_call_has_its_row_after_a_kill() {
                         if write_call(&mut stream, address, &id).is_err() {
                             break;
                         }
-                        let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Answer::read(&mut reader)));
+                        let answer =
+                            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Answer::read(&mut reader)));
                         let Ok(answer) = answer else { break };
                         // More calls at once than the pool holds are refused, and recorded as well.
                         assert_eq!(answer.status, 200);
@@ -133,7 +134,8 @@ fn a_full_disk_refuses_risky_calls_and_nothing_else() {
         })
         .collect();
     project.configure("  raise_risk: { 'echo.*': money }\n");
-    let refused = (0..500).map(|_| gateway.call(SEND, json!({ "message": "pay" }))).find(|result| result["ok"] == false);
+    let refused =
+        (0..500).map(|_| gateway.call(SEND, json!({ "message": "pay" }))).find(|result| result["ok"] == false);
     let error = refused.expect("risky calls are refused")["error"].clone();
     assert_eq!(error["type"], "internal_error", "{error}");
     let message = error["message"].as_str().unwrap();

@@ -19,6 +19,7 @@ mod install;
 mod install_sources;
 mod live;
 mod memory;
+mod policy;
 mod probe;
 mod retries;
 mod tamper;

@@ -1,0 +1,239 @@
+//! The anchor: this machine's own note of where a log's chain ended, kept outside the project. A chain alone cannot show that its last
+//! rows were cut off, or that all of it was computed anew; a log that lacks the row which the anchor names was changed that way.
+//!
+//! The note is authenticated by a key beside it, so that only who can read this user's private files can write a matching one. It is
+//! written after each commit and not synced: after a loss of power it may be behind the log, never ahead of it.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use rig_specs::Sha256;
+use ring::hmac;
+
+use super::chain::Link;
+use crate::home::private_dir;
+
+/// `rig-anchor 1`, the number in 20 digits, the hash, the authentication: one length, so that it is written in place.
+const PREFIX: &str = "rig-anchor 1";
+const LENGTH: usize = PREFIX.len() + 1 + 20 + 1 + 64 + 1 + 64 + 1;
+/// The key's file in the folder of anchors.
+const KEY: &str = "key";
+
+/// What is noted about a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Noted {
+    /// Nothing.
+    Nothing,
+    /// That the chain had this row at its end.
+    Head(Link),
+    /// The note is not one that this machine wrote.
+    Broken,
+}
+
+/// The note of one log, open.
+#[derive(Debug)]
+pub(super) struct Anchor {
+    file: File,
+    key: hmac::Key,
+    /// The note as this process last saw it.
+    noted: Noted,
+}
+
+/// Where the note about a log is.
+pub(super) fn path(anchors: &Path, log: &Path) -> io::Result<PathBuf> {
+    use std::os::unix::ffi::OsStrExt as _;
+    Ok(anchors.join(Sha256::of(log.canonicalize()?.as_os_str().as_bytes()).hex()))
+}
+
+/// Reads the note about a log without making anything.
+pub(super) fn read(anchors: &Path, log: &Path) -> io::Result<Noted> {
+    let open = |path: PathBuf| match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    };
+    let Some(file) = open(path(anchors, log)?)? else { return Ok(Noted::Nothing) };
+    match read_key(anchors) {
+        Ok(key) => noted(&file, &key),
+        // A note that cannot be checked is no note of this machine.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Noted::Broken),
+        Err(error) => Err(error),
+    }
+}
+
+impl Anchor {
+    /// Opens the note about a log, which must exist, and makes folder, key and note when they are missing.
+    pub(super) fn open(anchors: &Path, log: &Path) -> io::Result<Self> {
+        private_dir(anchors)?;
+        let key = make_key(anchors)?;
+        let path = path(anchors, log)?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let noted = noted(&file, &key)?;
+        Ok(Self { file, key, noted })
+    }
+
+    /// Notes the new end of the chain, unless the log lacks what was noted before: then the note stays, for verifying to find.
+    /// `before` is the end that the new rows were appended to; `hash_of` finds a row of the log.
+    pub(super) fn advance(
+        &mut self,
+        before: Link,
+        head: Link,
+        hash_of: impl Fn(u64) -> Option<Sha256>,
+    ) -> io::Result<()> {
+        // Another process is writing its own note: this one would be as good, and the next is about to come.
+        if self.file.try_lock().is_err() {
+            return Ok(());
+        }
+        let advanced = self.advance_locked(before, head, hash_of);
+        self.file.unlock()?;
+        advanced
+    }
+
+    fn advance_locked(&mut self, before: Link, head: Link, hash_of: impl Fn(u64) -> Option<Sha256>) -> io::Result<()> {
+        self.noted = noted(&self.file, &self.key)?;
+        let holds = match self.noted {
+            Noted::Nothing => true,
+            Noted::Broken => false,
+            Noted::Head(noted) if noted.seq == before.seq => noted.hash == before.hash,
+            // A process that committed later was faster with its note.
+            Noted::Head(noted) if noted.seq >= head.seq => false,
+            Noted::Head(noted) => hash_of(noted.seq) == Some(noted.hash),
+        };
+        if holds {
+            self.file.write_all_at(&sealed(head, &self.key), 0)?;
+            self.noted = Noted::Head(head);
+        }
+        Ok(())
+    }
+}
+
+fn body(head: Link) -> String {
+    format!("{PREFIX} {:020} {}", head.seq, head.hash.hex())
+}
+
+fn sealed(head: Link, key: &hmac::Key) -> Vec<u8> {
+    let body = body(head);
+    let tag = hmac::sign(key, body.as_bytes());
+    format!("{body} {}\n", hex::encode(tag)).into_bytes()
+}
+
+fn noted(file: &File, key: &hmac::Key) -> io::Result<Noted> {
+    // One byte more than a note has, to see that nothing follows it.
+    let mut bytes = [0; LENGTH + 1];
+    // A note that is just being written by another process may be read half.
+    for _ in 0..3 {
+        let length = file.read_at(&mut bytes, 0)?;
+        if length == 0 {
+            return Ok(Noted::Nothing);
+        }
+        if let Some(head) = bytes.get(..length).and_then(|note| parse(note, key)) {
+            return Ok(Noted::Head(head));
+        }
+        std::thread::yield_now();
+    }
+    Ok(Noted::Broken)
+}
+
+fn parse(note: &[u8], key: &hmac::Key) -> Option<Link> {
+    let note = std::str::from_utf8(note).ok()?.strip_suffix('\n')?;
+    let (body, tag) = note.rsplit_once(' ')?;
+    hmac::verify(key, body.as_bytes(), &hex::decode(tag).ok()?).ok()?;
+    let (seq, hash) = body.strip_prefix(PREFIX)?.strip_prefix(' ')?.split_once(' ')?;
+    Some(Link { seq: seq.parse().ok()?, hash: hash.parse().ok()? })
+}
+
+fn read_key(anchors: &Path) -> io::Result<hmac::Key> {
+    let bytes = std::fs::read(anchors.join(KEY))?;
+    match bytes.len() {
+        32 => Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes)),
+        length => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("the key in {} has {length} bytes instead of 32", anchors.join(KEY).display()),
+        )),
+    }
+}
+
+/// The key, made when there is none. It appears whole under its name, and is never replaced.
+fn make_key(anchors: &Path) -> io::Result<hmac::Key> {
+    match read_key(anchors) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        other => return other,
+    }
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    let mut file = tempfile::NamedTempFile::new_in(anchors)?;
+    file.write_all(&bytes)?;
+    file.as_file().sync_all()?;
+    match file.persist_noclobber(anchors.join(KEY)) {
+        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
+        // Another process may have been faster: then its key is the one.
+        _ => read_key(anchors),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn at(seq: u64) -> Link {
+        Link { seq, hash: Sha256::of(&seq.to_le_bytes()) }
+    }
+
+    fn all_there(seq: u64) -> Option<Sha256> {
+        Some(at(seq).hash)
+    }
+
+    fn opened(folder: &Path) -> (PathBuf, PathBuf) {
+        let (anchors, log) = (folder.join("audit"), folder.join("log"));
+        fs::write(&log, "").unwrap();
+        (anchors, log)
+    }
+
+    #[test]
+    fn moves_on_with_the_chain_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let (anchors, log) = opened(folder.path());
+        assert_eq!(read(&anchors, &log).unwrap(), Noted::Nothing);
+        let mut anchor = Anchor::open(&anchors, &log).unwrap();
+        assert_eq!(read(&anchors, &log).unwrap(), Noted::Nothing);
+        anchor.advance(at(0), at(3), all_there).unwrap();
+        assert_eq!(read(&anchors, &log).unwrap(), Noted::Head(at(3)));
+        assert_eq!(fs::metadata(path(&anchors, &log).unwrap()).unwrap().len(), LENGTH as u64);
+        // From where another process wrote without a note.
+        anchor.advance(at(7), at(8), all_there).unwrap();
+        assert_eq!(read(&anchors, &log).unwrap(), Noted::Head(at(8)));
+        // Never back, and never past a row that is gone or another one.
+        let other = Link { hash: Sha256::of(b"other"), ..at(8) };
+        anchor.advance(at(4), at(5), all_there).unwrap();
+        anchor.advance(other, at(9), all_there).unwrap();
+        anchor.advance(at(10), at(11), |_| None).unwrap();
+        anchor.advance(at(10), at(11), |_| Some(other.hash)).unwrap();
+        assert_eq!(read(&anchors, &log).unwrap(), Noted::Head(at(8)));
+    }
+
+    #[test]
+    fn a_note_of_somebody_else_is_broken() {
+        let folder = tempfile::tempdir().unwrap();
+        let (anchors, log) = opened(folder.path());
+        let mut anchor = Anchor::open(&anchors, &log).unwrap();
+        anchor.advance(at(0), at(3), all_there).unwrap();
+        let path = path(&anchors, &log).unwrap();
+        let good = fs::read(&path).unwrap();
+        let mut changed = good.clone();
+        changed[PREFIX.len() + 20] = b'2';
+        let wrong_key = hmac::Key::new(hmac::HMAC_SHA256, b"guess");
+        for bad in [changed, good[..50].to_vec(), [&good[..], b"x"].concat(), sealed(at(2), &wrong_key)] {
+            fs::write(&path, bad).unwrap();
+            assert_eq!(read(&anchors, &log).unwrap(), Noted::Broken);
+            anchor.advance(at(3), at(4), all_there).unwrap();
+            assert_eq!(read(&anchors, &log).unwrap(), Noted::Broken, "evidence must stay");
+        }
+        fs::write(&path, good).unwrap();
+        assert_eq!(read(&anchors, &log).unwrap(), Noted::Head(at(3)), "the control");
+    }
+}

@@ -1,0 +1,381 @@
+//! The SQLite file: opening it, making its tables, appending to its chain. Blocking, and for one thread at a time.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use rig_specs::Sha256;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, config::DbConfig, params};
+
+use super::{
+    AuditError,
+    chain::{Link, Stored},
+};
+
+/// How long a commit waits for another process. A commit takes microseconds and removing old rows some milliseconds, so this is a
+/// process that was stopped with the file locked.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Written into the file's header, so that no other database is taken for a log.
+const APPLICATION: i64 = 0x7269_6741;
+/// The version of the tables below.
+const VERSION: i64 = 1;
+
+/// There is no index: keeping four would cost more than the row itself. `summary` answers queries instead, one row for some
+/// thousands of the log; see [`super::summary`]. `origin` is what the chain begins after. The triggers stop accidents; whoever means
+/// it is caught by the chain.
+const SCHEMA: &str = "
+CREATE TABLE log (
+    seq INTEGER PRIMARY KEY, event TEXT NOT NULL, at INTEGER NOT NULL, tenant_id TEXT NOT NULL, run_id TEXT NOT NULL,
+    actor TEXT NOT NULL, tool TEXT NOT NULL, pack TEXT NOT NULL, pack_version TEXT NOT NULL, pack_hash TEXT NOT NULL,
+    interface_hash TEXT NOT NULL, input_hash TEXT NOT NULL, outcome TEXT, error_type TEXT, duration_us INTEGER NOT NULL,
+    auth TEXT NOT NULL, egress TEXT NOT NULL, decision TEXT, isolation TEXT NOT NULL, args TEXT,
+    prev_hash BLOB NOT NULL, hash BLOB NOT NULL
+) STRICT;
+CREATE TABLE origin (only INTEGER PRIMARY KEY CHECK (only = 1), seq INTEGER NOT NULL, hash BLOB NOT NULL) STRICT;
+CREATE TABLE summary (
+    last_seq INTEGER PRIMARY KEY, first_seq INTEGER NOT NULL, min_at INTEGER NOT NULL, max_at INTEGER NOT NULL,
+    columns BLOB NOT NULL, times BLOB NOT NULL
+) STRICT;
+CREATE TRIGGER log_no_update BEFORE UPDATE ON log BEGIN
+    SELECT RAISE(ABORT, 'rows of the audit log never change');
+END;
+CREATE TRIGGER log_no_delete BEFORE DELETE ON log WHEN OLD.seq > (SELECT seq FROM origin) BEGIN
+    SELECT RAISE(ABORT, 'only retention removes rows of the audit log');
+END;
+CREATE TRIGGER origin_no_return BEFORE UPDATE ON origin WHEN NEW.seq < OLD.seq BEGIN
+    SELECT RAISE(ABORT, 'the audit log never begins earlier again');
+END;
+CREATE TRIGGER origin_no_delete BEFORE DELETE ON origin BEGIN
+    SELECT RAISE(ABORT, 'the audit log has one beginning');
+END;
+";
+
+/// The names of the triggers above; a log without them lost a part of its schema.
+pub(super) const TRIGGERS: [&str; 4] = ["log_no_delete", "log_no_update", "origin_no_delete", "origin_no_return"];
+
+const INSERT: &str = "INSERT INTO log VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
+                      ?20, ?21, ?22)";
+
+/// Every column, in the order in which [`stored`] reads them.
+pub(super) const COLUMNS: &str = "seq, event, at, tenant_id, run_id, actor, tool, pack, pack_version, pack_hash, interface_hash, \
+                                  input_hash, outcome, error_type, duration_us, auth, egress, decision, isolation, args, prev_hash, \
+                                  hash";
+
+/// The file, open for writing.
+#[derive(Debug)]
+pub(super) struct Log {
+    connection: Connection,
+    path: PathBuf,
+    /// Device and inode: a file that was moved away or replaced is not written to any more.
+    identity: (u64, u64),
+    buffer: Vec<u8>,
+}
+
+/// What a commit did to the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Appended {
+    pub(super) before: Link,
+    pub(super) head: Link,
+}
+
+impl Log {
+    /// Opens the file, and makes it when it is not there. `wal_pages` is told the size of the write-ahead log after every commit.
+    pub(super) fn open(path: &Path, wal_pages: &Arc<AtomicU64>) -> Result<Self, AuditError> {
+        let wrong = |error: &rusqlite::Error| AuditError::from_sqlite(path, error);
+        create(path).map_err(|error| AuditError::write(path, error))?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(path, flags).map_err(|error| wrong(&error))?;
+        configure(&mut connection, wal_pages).map_err(|error| wrong(&error))?;
+        match version(&connection).map_err(|error| wrong(&error))? {
+            (APPLICATION, VERSION) => {}
+            (0, 0) => make_tables(&mut connection, path)?,
+            other => return Err(unknown(path, other)),
+        }
+        let identity = identity(path).map_err(|error| AuditError::write(path, error))?;
+        Ok(Self { connection, path: path.to_owned(), identity, buffer: Vec::with_capacity(1024) })
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Whether the path still names the file that is open.
+    pub(super) fn is_current(&self) -> bool {
+        identity(&self.path).is_ok_and(|identity| identity == self.identity)
+    }
+
+    /// How long commits wait for other processes.
+    pub(super) fn wait(&self, patience: Duration) -> rusqlite::Result<()> {
+        self.connection.busy_timeout(patience)
+    }
+
+    /// Appends rows in one transaction, and gives each its place.
+    pub(super) fn append<'a>(&mut self, rows: impl IntoIterator<Item = &'a mut Stored>) -> rusqlite::Result<Appended> {
+        self.transaction(|connection, buffer| {
+            let before = head(connection)?;
+            let mut at = before;
+            for row in rows {
+                at = insert(connection, at, row, buffer)?;
+            }
+            Ok(Appended { before, head: at })
+        })
+    }
+
+    /// Runs `work` in one transaction that is the only one to write.
+    pub(super) fn transaction<T>(
+        &mut self,
+        work: impl FnOnce(&Connection, &mut Vec<u8>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let run = |sql| self.connection.prepare_cached(sql)?.execute([]);
+        run("BEGIN IMMEDIATE")?;
+        let done = work(&self.connection, &mut self.buffer).and_then(|done| run("COMMIT").map(|_| done));
+        if done.is_err() && !self.connection.is_autocommit() {
+            // The first error is the one to report; a connection that cannot roll back either is closed by the caller.
+            let _ = run("ROLLBACK");
+        }
+        done
+    }
+
+    /// The row with that number, if the log still has it.
+    pub(super) fn hash_of(&self, seq: u64) -> rusqlite::Result<Option<Sha256>> {
+        let mut statement = self.connection.prepare_cached("SELECT hash FROM log WHERE seq = ?1")?;
+        statement.query_row([as_sql(seq)], |row| digest(row, 0)).optional()
+    }
+}
+
+/// Appends one row within a transaction.
+pub(super) fn insert(
+    connection: &Connection,
+    before: Link,
+    row: &mut Stored,
+    buffer: &mut Vec<u8>,
+) -> rusqlite::Result<Link> {
+    row.seq = before.seq + 1;
+    let hash = row.hash(&before.hash, buffer);
+    connection.prepare_cached(INSERT)?.execute(params![
+        as_sql(row.seq),
+        row.event,
+        row.at,
+        row.tenant_id,
+        row.run_id,
+        row.actor,
+        row.tool,
+        row.pack,
+        row.pack_version,
+        row.pack_hash,
+        row.interface_hash,
+        row.input_hash,
+        row.outcome,
+        row.error_type,
+        row.duration_us,
+        row.auth,
+        row.egress,
+        row.decision,
+        row.isolation,
+        row.args,
+        before.hash.as_bytes(),
+        hash.as_bytes(),
+    ])?;
+    Ok(Link { seq: row.seq, hash })
+}
+
+/// The last row, or what the chain begins after when there is none.
+pub(super) fn head(connection: &Connection) -> rusqlite::Result<Link> {
+    let mut last = connection.prepare_cached("SELECT seq, hash FROM log ORDER BY seq DESC LIMIT 1")?;
+    match last.query_row([], link).optional()? {
+        Some(link) => Ok(link),
+        None => origin(connection),
+    }
+}
+
+/// What the chain begins after.
+pub(super) fn origin(connection: &Connection) -> rusqlite::Result<Link> {
+    connection.prepare_cached("SELECT seq, hash FROM origin")?.query_row([], link)
+}
+
+fn link(row: &Row<'_>) -> rusqlite::Result<Link> {
+    Ok(Link { seq: number(row, 0)?, hash: digest(row, 1)? })
+}
+
+/// A row of [`COLUMNS`], with the two hashes that stand in it.
+pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<(Stored, Sha256, Sha256)> {
+    let text = |column| row.get::<_, String>(column);
+    let maybe = |column| row.get::<_, Option<String>>(column);
+    let stored = Stored {
+        seq: number(row, 0)?,
+        event: text(1)?.into(),
+        at: row.get(2)?,
+        tenant_id: text(3)?,
+        run_id: text(4)?,
+        actor: text(5)?,
+        tool: text(6)?,
+        pack: text(7)?,
+        pack_version: text(8)?,
+        pack_hash: text(9)?,
+        interface_hash: text(10)?,
+        input_hash: text(11)?,
+        outcome: maybe(12)?.map(Into::into),
+        error_type: maybe(13)?.map(Into::into),
+        duration_us: row.get(14)?,
+        auth: text(15)?.into(),
+        egress: text(16)?.into(),
+        decision: maybe(17)?,
+        isolation: text(18)?.into(),
+        args: maybe(19)?,
+    };
+    Ok((stored, digest(row, 20)?, digest(row, 21)?))
+}
+
+pub(super) fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Sha256> {
+    row.get(column).map(Sha256::from_bytes)
+}
+
+/// SQLite's integers have a sign. A number below zero, which rig never writes, is no place in the chain.
+pub(super) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let number: i64 = row.get(column)?;
+    u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
+}
+
+pub(super) fn as_sql(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+/// Opens the file for reading; none when there is no file.
+pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>, AuditError> {
+    let wrong = |error: &rusqlite::Error| AuditError::read(path, error);
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(AuditError::Read { path: path.to_owned(), why: error.to_string() }),
+        // A file that was made, but not yet filled by whoever is about to write the first row.
+        Ok(metadata) if metadata.len() == 0 => return Ok(None),
+        Ok(_) => {}
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| wrong(&error))?;
+    connection.busy_timeout(PATIENCE).map_err(|error| wrong(&error))?;
+    match version(&connection).map_err(|error| wrong(&error))? {
+        (APPLICATION, VERSION) => Ok(Some(connection)),
+        (0, 0) if is_blank(&connection).map_err(|error| wrong(&error))? => Ok(None),
+        other => Err(unknown(path, other)),
+    }
+}
+
+/// Whether another connection holds the lock that is needed.
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+/// Whether the file is not what SQLite left there.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+        || matches!(
+            error,
+            rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::Utf8Error(..)
+                | rusqlite::Error::QueryReturnedNoRows
+        )
+        // A table or a column that is not there.
+        || error.sqlite_error_code() == Some(ErrorCode::Unknown)
+}
+
+/// The log names who did what: the file is for its owner only, and SQLite gives its companions the same mode.
+fn create(path: &Path) -> io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn configure(connection: &mut Connection, wal_pages: &Arc<AtomicU64>) -> rusqlite::Result<()> {
+    // A process that ends must not wait for the disk: what is in the write-ahead log is committed.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.busy_timeout(PATIENCE)?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    let wal_pages = Arc::clone(wal_pages);
+    // In the place of SQLite's own hook, which would make a checkpoint on the thread that answers a call.
+    connection.wal_hook(Some(move |_: &mut _, pages: std::ffi::c_int| {
+        wal_pages.store(u64::try_from(pages).unwrap_or_default(), Ordering::Relaxed);
+        Ok(())
+    }))
+}
+
+/// Which program's file it is, and in which version.
+fn version(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get(0));
+    Ok((pragma("application_id")?, pragma("user_version")?))
+}
+
+fn is_blank(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
+}
+
+fn unknown(path: &Path, (application, version): (i64, i64)) -> AuditError {
+    let why = if application == APPLICATION {
+        format!("it was written by a newer rig (version {version} of the log, this one knows {VERSION})")
+    } else {
+        "it is a database of another program".to_owned()
+    };
+    AuditError::Unknown { path: path.to_owned(), why }
+}
+
+fn make_tables(connection: &mut Connection, path: &Path) -> Result<(), AuditError> {
+    let make = |connection: &mut Connection| -> rusqlite::Result<bool> {
+        // Before anything of it is changed.
+        if version(connection)? != (APPLICATION, VERSION) && !is_blank(connection)? {
+            return Ok(false);
+        }
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        // Another process may have been faster.
+        if version(&transaction)? == (APPLICATION, VERSION) {
+            return Ok(true);
+        }
+        transaction.execute_batch(SCHEMA)?;
+        let origin = Link::origin();
+        transaction.execute("INSERT INTO origin VALUES (1, ?1, ?2)", params![0, origin.hash.as_bytes()])?;
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+        transaction.commit()?;
+        Ok(true)
+    };
+    match make(connection) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(unknown(path, (0, 0))),
+        Err(error) => Err(AuditError::from_sqlite(path, &error)),
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// The file beside the log that new rows are in.
+pub(super) fn wal_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+/// Puts everything that is committed on the disk. A row is in the write-ahead log, or a checkpoint moved it, which itself syncs both
+/// files first: so the former is enough. The folder is synced because the file may be new.
+pub(super) fn sync(path: &Path) -> io::Result<()> {
+    File::open(wal_path(path))?.sync_data()?;
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}

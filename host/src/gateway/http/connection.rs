@@ -1,0 +1,68 @@
+//! One connection from its first byte to its end. It ends when the client goes, when it is quiet for long, or when the gateway
+//! stops; what a request started goes with it.
+
+use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
+
+use axum::{body::Body, response::Response};
+use http::Request;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Server,
+    wire::{Phase, Wire},
+};
+
+/// How long a connection may be quiet between requests. Longer than most clients keep one, so that it is they who close.
+const IDLE: Duration = Duration::from_secs(75);
+/// The head of a request: far more than tokens and a path need.
+const MAX_HEAD: usize = 64 << 10;
+/// How long a closed connection is still read, so that a client that is sending gets to its answer.
+const LINGER: Duration = Duration::from_secs(2);
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, std::convert::Infallible>> + Send>>;
+
+/// Serves one connection. `hurry` ends it without waiting for anything.
+pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, hurry: CancellationToken) {
+    // Small answers would otherwise wait for the client's acknowledgement of the one before.
+    let _ = stream.set_nodelay(true);
+    let Ok(local) = stream.local_addr() else { return };
+    let phase = Phase::default();
+    let wire = Wire::new(stream, phase.clone());
+    let stopping = server.gateway.stopping().clone();
+    let service = service_fn(move |request: Request<Incoming>| -> Answering {
+        phase.busy();
+        let (server, phase) = (Arc::clone(&server), phase.clone());
+        Box::pin(async move {
+            let response = server.answer(local.ip().to_canonical(), request).await;
+            phase.answered();
+            Ok(response)
+        })
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(IDLE).max_header_size(MAX_HEAD);
+    let mut connection = builder.serve_connection(TokioIo::new(wire), service);
+    let mut told = false;
+    let mut stop = Box::pin(stopping.cancelled());
+    let served = poll_fn(|cx| {
+        if !told && stop.as_mut().poll(cx).is_ready() {
+            told = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        match connection.poll_without_shutdown(cx) {
+            Poll::Ready(_) => Poll::Ready(()),
+            Poll::Pending => Poll::Pending,
+        }
+    });
+    tokio::select! {
+        () = served => {}
+        () = hurry.cancelled() => return,
+    }
+    let wire = connection.into_parts().io.into_inner();
+    tokio::select! {
+        () = wire.close(LINGER) => {}
+        () = hurry.cancelled() => {}
+    }
+}

@@ -1,0 +1,45 @@
+//! One line of the log for every call that the gateway makes: what was asked for, by whom, and how it ended. Never the arguments.
+
+use rig_specs::rtp::{CallContext, ErrorKind};
+
+use crate::call::{Called, Decider, Request};
+
+/// What of a request stands in the log.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    does: &'static str,
+    /// As it was asked for; decisions do not say.
+    tool: Option<String>,
+    tenant: Option<String>,
+    actor: Option<String>,
+}
+
+impl Asked {
+    pub(super) fn call(request: &Request) -> Self {
+        let CallContext { tenant_id, actor, .. } = request.context.clone();
+        Self { does: "call", tool: Some(request.tool.clone()), tenant: tenant_id, actor }
+    }
+
+    pub(super) fn decision(does: &'static str, decider: &Decider) -> Self {
+        Self { does, tool: None, tenant: decider.tenant.clone(), actor: Some(decider.by.clone()) }
+    }
+
+    pub(super) fn log(&self, called: &Called) {
+        let (record, answer) = (&called.record, &called.answer);
+        tracing::info!(
+            tool = record.tool.as_deref().or(self.tool.as_deref()).unwrap_or_default(),
+            pack = %answer.pack,
+            outcome = record.outcome.as_str(),
+            error_type = record.error.map(ErrorKind::as_str),
+            duration_ms = record.duration.as_secs_f64() * 1e3,
+            tenant = self.tenant.as_deref(),
+            actor = self.actor.as_deref(),
+            correlation_id = %answer.correlation_id,
+            "{}",
+            self.does
+        );
+        if let Some(error) = &record.unrecorded {
+            tracing::error!(correlation_id = %answer.correlation_id, reason = %error, hint = error.hint(), "a call has no row in the audit log");
+        }
+    }
+}
