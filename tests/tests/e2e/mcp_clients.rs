@@ -184,3 +184,85 @@ fn many_calls_at_once_get_their_own_answers() {
         }
     });
 }
+
+/// A project in which a call of the echo tool moves money, as far as the policy is concerned.
+fn with_a_risky_tool() -> Project {
+    let project = Project::with(&["echo"]);
+    project.configure("policy:\n  raise_risk:\n    \"echo.*\": money\napprovals:\n  elicitation: true\n");
+    project
+}
+
+fn waiting(project: &Project) -> usize {
+    project.rig(&["approvals", "--json"]).ok().json().as_array().expect("a list").len()
+}
+
+#[test]
+fn a_person_in_front_of_the_client_approves() {
+    let project = with_a_risky_tool();
+    let args = json!({ "message": "pay 100" });
+    let yes = json!({ "elicitation": { "action": "accept", "yes": true } });
+    each(&project, &yes, &json!([call("echo_message_send", &args)]), |_, seen| {
+        assert_eq!(seen.result(0)["structuredContent"], args, "{seen:#?}");
+        let asked = seen.seen["elicitations"].as_array().expect("a list");
+        assert_eq!(asked.len(), 1, "{asked:?}");
+        let message = asked[0]["message"].as_str().unwrap_or_default();
+        assert!(message.contains("echo.message.send") && message.contains("money"), "{message}");
+        assert!(message.contains("pay 100"), "the person sees what is to be done: {message}");
+    });
+    assert_eq!(waiting(&project), 0);
+}
+
+#[test]
+fn a_person_in_front_of_the_client_declines() {
+    let project = with_a_risky_tool();
+    let steps = json!([call("echo_message_send", &json!({ "message": "pay 100" }))]);
+    for action in ["decline", "cancel"] {
+        each(&project, &json!({ "elicitation": { "action": action } }), &steps, |_, seen| {
+            let result = seen.result(0);
+            assert_eq!(result["isError"], true, "{result}");
+            assert_ne!(result["structuredContent"]["message"], "pay 100", "{result}");
+            assert_eq!(seen.seen["elicitations"].as_array().map(Vec::len), Some(1), "{seen:#?}");
+        });
+    }
+}
+
+/// A client that cannot ask, and a project that does not let clients ask: the model is told where a person approves, and nothing runs.
+#[test]
+fn without_a_person_to_ask_the_call_waits() {
+    let project = with_a_risky_tool();
+    let steps = json!([call("echo_message_send", &json!({ "message": "pay 100" }))]);
+    let waits = |_: Client, seen: &Seen| {
+        let result = seen.result(0);
+        assert_eq!((&result["isError"], &seen.seen["elicitations"]), (&json!(true), &json!([])), "{result}");
+        let text = result["content"][0]["text"].as_str().unwrap_or_default();
+        assert!(text.contains("rig approve"), "{text}");
+    };
+    each(&project, &json!({}), &steps, waits);
+    if Clients::find().is_some() {
+        assert_eq!(waiting(&project), 2 * Client::ALL.len());
+    }
+    let strict = Project::with(&["echo"]);
+    strict.configure("policy:\n  raise_risk:\n    \"echo.*\": money\n");
+    each(&strict, &json!({ "elicitation": { "action": "accept", "yes": true } }), &steps, waits);
+}
+
+#[test]
+fn progress_and_questions_of_a_pack_reach_the_client() {
+    let project = Project::empty();
+    project.offer(&[packs::built("conformance")]);
+    project.install(&["conformance"]);
+    let mut reports = call("test_tool_with_progress", &json!({}));
+    reports["progress"] = json!(true);
+    let steps = json!([reports, call("test_elicitation", &json!({ "message": "Who are you?" }))]);
+    let ada = json!({ "username": "ada", "email": "ada@example.com" });
+    let answer = json!({ "elicitation": { "action": "accept", "content": ada } });
+    each(&project, &answer, &steps, |_, seen| {
+        let progress = seen.step(0)["progress"].as_array().expect("a list");
+        let done: Vec<_> = progress.iter().filter_map(|notice| notice["progress"].as_f64()).collect();
+        assert_eq!(done, [0.0, 50.0, 100.0], "{progress:?}");
+        let result = seen.result(1);
+        assert_ne!(result["isError"], true, "{result}");
+        assert!(result.to_string().contains("ada@example.com"), "{result}");
+        assert_eq!(seen.seen["elicitations"][0]["message"], "Who are you?", "{seen:#?}");
+    });
+}
