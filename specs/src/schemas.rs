@@ -24,11 +24,7 @@ pub fn all() -> Vec<(&'static str, String)> {
         ("rtp/tool-result.schema.json", text(&schema::<rtp::ToolResult>("RTP tool result"))),
         ("rtp/tool-error.schema.json", text(&schema::<rtp::ToolError>("RTP tool error"))),
         ("rtp/call-context.schema.json", text(&schema::<rtp::CallContext>("RTP call context"))),
-<<<<<<< HEAD
         ("openapi.json", text(&openapi::description())),
-=======
-        ("openapi.json", text_of(&openapi::description())),
->>>>>>> main
         ("rtp/approval-required.schema.json", text(&schema::<rtp::ApprovalRequired>("RTP approval required"))),
     ]
 }
@@ -39,15 +35,7 @@ fn schema<T: JsonSchema>(title: &str) -> Schema {
     schema
 }
 
-<<<<<<< HEAD
 fn text(value: &impl Serialize) -> String {
-=======
-fn text(schema: &Schema) -> String {
-    text_of(schema.as_value())
-}
-
-fn text_of(value: &Value) -> String {
->>>>>>> main
     let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');
     text
