@@ -48,6 +48,7 @@ fn run(session: &Session, command: Command) -> Result<u8, Failure> {
         Command::Verify(args) => commands::verify::run(session, &args),
         Command::Inspect(args) => commands::inspect::run(session, &args),
         Command::Build(args) => commands::build::run(session, &args),
+        Command::Audit(args) => commands::audit::run(session, &args),
         Command::Doctor(args) => commands::doctor::run(session, &args),
         Command::Completions(args) => commands::completions::run(&args),
     }

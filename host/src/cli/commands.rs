@@ -1,5 +1,6 @@
 //! One short file a command, each a thin layer over the library.
 
+pub mod audit;
 pub mod build;
 pub mod call;
 pub mod completions;

@@ -147,6 +147,7 @@ impl IntoHint for Option<String> {
 }
 
 classified!(
+    rig_host::audit::AuditError,
     rig_host::build::BuildError,
     rig_host::egress::Error,
     rig_host::install::InspectError,

@@ -6,7 +6,8 @@ use rig_specs::config::Config;
 use rig_tests::Project;
 use serde_json::Value;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
+    "audit",
     "init",
     "install",
     "uninstall",
@@ -50,6 +51,11 @@ fn wrong_usage_is_exit_code_two_and_explained_on_stderr() {
         &["nope"],
         &["instal", "echo"],
         &["--nope"],
+        &["audit"],
+        &["audit", "query", "--limit", "0"],
+        &["audit", "query", "--ok", "--failed"],
+        &["audit", "query", "--since", "yesterday"],
+        &["audit", "export", "--format", "xml"],
         &["init", "extra", "arguments"],
         &["init", "--index-url"],
         &["install", "--runtime", "ruby", "echo"],

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of this program is tests")]
 #![allow(clippy::print_stdout, reason = "what is skipped on a machine is said")]
 
+mod audit;
 mod call;
 mod canary;
 mod cli;
