@@ -1,6 +1,7 @@
 //! Every function of the host, called by a guest that the SDK built: storage, settings, clock, random numbers, log, calls to other
 //! tools, and how a guest's crash, loop and hunger end.
 
+use rig_specs::manifest::AskDecl;
 use rig_tests::{Output, Project, packs};
 use serde_json::{Value, json};
 
@@ -161,7 +162,7 @@ fn a_pack_that_was_not_granted_questions_asks_nobody() {
     );
 
     // A lock that grants what the component does not ask for is refused, and so is one that was cut down.
-    project.edit_lock("probe", |pack| pack.granted.ask = Some(Default::default()));
+    project.edit_lock("probe", |pack| pack.granted.ask = Some(AskDecl::default()));
     let wider = project.call("probe.time.tell", json!({}));
     wider.fails_with(1).explains(&["rig.lock grants `probe` what its manifest does not ask for: asks you for input"]);
     project.edit_lock("probe", |pack| pack.granted.ask = None);
