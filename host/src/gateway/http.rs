@@ -35,15 +35,6 @@ const MAX_CONNECTIONS: usize = 2048;
 /// How long to wait when no connection can be taken, for example because the process has no files left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Who calls, as far as the request says and the gateway believes it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Identity {
-    /// The tenant: the token's; without tokens what the request names.
-    pub tenant: Option<String>,
-    /// Who makes the call, in the request's own words.
-    pub actor: Option<String>,
-}
-
 /// What is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Serves {

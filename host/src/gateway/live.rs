@@ -38,8 +38,6 @@ pub struct Live {
     pub tenants: Tenants,
     /// The enabled packs that are not what the lock says, and why. Their tools are not served.
     pub broken: Vec<(PackId, String)>,
-    /// The names that model APIs and MCP clients call the tools by.
-    pub names: Names,
     /// Counts from 1 with every swap.
     pub generation: u64,
     /// What the tools are called where names may not hold dots.

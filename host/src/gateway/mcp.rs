@@ -87,9 +87,3 @@ pub async fn stdio(gateway: &Arc<Gateway>, tenant: Option<String>, actor: Option
 pub fn router(gateway: Arc<Gateway>) -> Router {
     http::router(&Shared::new(&gateway))
 }
-
-/// Streamable HTTP, to be mounted at `/mcp`.
-pub fn router(gateway: Arc<Gateway>) -> axum::Router {
-    drop(gateway);
-    axum::Router::new()
-}

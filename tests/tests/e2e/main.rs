@@ -10,6 +10,7 @@ mod canary;
 mod cli;
 mod component;
 mod config;
+mod conformance;
 mod crash;
 mod durable;
 mod github;

@@ -35,6 +35,7 @@ pub(super) async fn run(
         context: CallContext { tenant_id: who.tenant, request_id: None, actor: who.actor },
         timeout: None,
         depth: 0,
+        client: None,
     };
     let called = running(server, &live, request, &context).await?;
     send_log(server, tool, &called.record.log, &context).await;
@@ -72,6 +73,7 @@ async fn unknown(server: &Server, live: &Live, name: &str, context: &RequestCont
         context: CallContext { tenant_id: who.tenant, request_id: None, actor: who.actor },
         timeout: None,
         depth: 0,
+        client: None,
     };
     let called = server.shared().gateway.call(live, request).await;
     match called.answer.ended {
