@@ -118,6 +118,7 @@ impl Pipeline {
             context: CallContext { request_id: Some("bench".into()), ..CallContext::default() },
             timeout: None,
             depth: 0,
+            client: None,
         };
         self.caller.call(request, CancellationToken::new()).await
     }

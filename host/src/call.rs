@@ -19,6 +19,7 @@ pub mod schema;
 mod answer;
 mod approval;
 mod attempt;
+mod client;
 mod inner;
 mod ledger;
 mod scan;
@@ -44,7 +45,7 @@ pub use open::Services;
 use crate::{
     audit::{AuditError, Event, Row},
     egress::{EgressRecord, Gate},
-    sandbox::Logged,
+    sandbox::{Client, Logged},
     secrets::Provider,
 };
 use approval::Approved;
@@ -66,6 +67,8 @@ pub struct Request {
     pub timeout: Option<Duration>,
     /// 0 for calls from outside; one more for each call that a tool makes to another.
     pub depth: u32,
+    /// Whoever calls, when they listen while the call runs.
+    pub client: Option<Arc<dyn Client>>,
 }
 
 /// How a call ended: the answer for the caller and the facts for whoever records it.

@@ -37,6 +37,7 @@ pub struct Gateway {
     live: ArcSwap<Live>,
     services: Arc<Services>,
     project: std::path::PathBuf,
+    audit_path: std::path::PathBuf,
     home: Home,
     offline: bool,
     /// Counts the swaps; whoever tells clients about changed tools waits on it.
@@ -93,12 +94,13 @@ impl Gateway {
         if let Some(audit) = &services.audit {
             audit.start_upkeep();
         }
-        let root = project.root().to_owned();
+        let (root, audit_path) = (project.root().to_owned(), project.resolve(&project.config().audit_db_path.0));
         let live = Live::load(project, home, offline, &services, None).await?;
         Ok(Arc::new(Self {
             live: ArcSwap::from_pointee(live),
             services,
             project: root,
+            audit_path,
             home: home.clone(),
             offline,
             changed: watch::Sender::new(0),

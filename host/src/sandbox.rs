@@ -8,10 +8,12 @@ mod bindings;
 mod compiled;
 mod convert;
 mod engine;
+mod form;
 mod imports;
 mod instance;
 mod limits;
 mod trap;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -25,7 +27,13 @@ use wasmtime::component::{Component, Linker};
 pub use bindings::{ErrorKind, RiskClass, ToolDef, ToolError};
 pub use compiled::LoadError;
 pub use engine::{EngineError, PoolSize};
-pub use imports::{Invoke, InvokeFuture, log::Level, log::LogLine, log::Logged, storage::Storage};
+pub use form::Form;
+pub use imports::{
+    InnerCall, Invoke, InvokeFuture,
+    client::{AskError, AskFuture, Client, Progress, Question, Reply},
+    log::{Level, LogLine, Logged},
+    storage::Storage,
+};
 pub use limits::CallLimits;
 pub use trap::Stop;
 
@@ -83,6 +91,10 @@ pub struct CallReach {
     pub storage: Option<Storage>,
     /// The way to other tools.
     pub invoke: Option<Arc<dyn Invoke>>,
+    /// Whoever made the call, when they listen.
+    pub client: Option<Arc<dyn Client>>,
+    /// Whether the pack was granted questions to the person behind the client.
+    pub ask: bool,
 }
 
 /// What a tool is told about its call.

@@ -1665,7 +1665,7 @@ pub mod rig {
                 pub attempt: u32,
                 /// The same for all attempts of one call: pass it on where the service takes such a key.
                 pub idempotency_key: _rt::String,
-                /// When the call will be stopped, in milliseconds since the Unix epoch.
+                /// When the call will be stopped, in milliseconds since the Unix epoch; later by the time that people take to answer.
                 pub deadline: u64,
             }
             impl ::core::fmt::Debug for CallContext {
@@ -1857,6 +1857,320 @@ pub mod rig {
                         _ => _rt::invalid_enum_discriminant(),
                     };
                     result23
+                }
+            }
+        }
+        /// Whoever made the call, while it runs: a program that shows how far it is, and a person behind that program.
+        ///
+        /// A caller that cannot wait for a person ends the call instead, and runs the tool again from the start when it has the answer;
+        /// questions that were answered before are then answered at once. So a tool asks before it changes anything: after a request with
+        /// a method other than GET and HEAD, a change to storage, or a call to another tool, `ask` is denied.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod client {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Json = super::super::super::rig::pack::types::Json;
+            /// What the person did with a question.
+            #[derive(Clone)]
+            pub enum Answer {
+                /// They answered: a JSON object that the question's schema accepts.
+                Accepted(Json),
+                /// They said no.
+                Declined,
+                /// They turned away without saying anything.
+                Cancelled,
+            }
+            impl ::core::fmt::Debug for Answer {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Answer::Accepted(e) => {
+                            f.debug_tuple("Answer::Accepted").field(e).finish()
+                        }
+                        Answer::Declined => f.debug_tuple("Answer::Declined").finish(),
+                        Answer::Cancelled => f.debug_tuple("Answer::Cancelled").finish(),
+                    }
+                }
+            }
+            /// Why nobody was asked.
+            #[derive(Clone)]
+            pub enum AskError {
+                /// The pack was not granted questions, has asked too many, or has changed something before it asked.
+                Denied(_rt::String),
+                /// There is nobody to ask, or no answer that can be used.
+                Unavailable(_rt::String),
+                /// The question itself is malformed.
+                Invalid(_rt::String),
+            }
+            impl ::core::fmt::Debug for AskError {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        AskError::Denied(e) => {
+                            f.debug_tuple("AskError::Denied").field(e).finish()
+                        }
+                        AskError::Unavailable(e) => {
+                            f.debug_tuple("AskError::Unavailable").field(e).finish()
+                        }
+                        AskError::Invalid(e) => {
+                            f.debug_tuple("AskError::Invalid").field(e).finish()
+                        }
+                    }
+                }
+            }
+            impl ::core::fmt::Display for AskError {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    write!(f, "{:?}", self)
+                }
+            }
+            impl ::core::error::Error for AskError {}
+            #[allow(unused_unsafe, clippy::all)]
+            /// Says how far the call is, in any unit. `done` grows from report to report; `total` is what it will be in the end, when that
+            /// is known. Needs no grant. Reports are dropped when nobody listens, when `done` does not grow, and when there are too many;
+            /// a message is cut after 1 KiB.
+            #[allow(async_fn_in_trait)]
+            pub fn progress(
+                done: f64,
+                total: ::core::option::Option<f64>,
+                message: ::core::option::Option<&str>,
+            ) -> () {
+                unsafe {
+                    let (result0_0, result0_1) = match total {
+                        Some(e) => (1i32, _rt::as_f64(e)),
+                        None => (0i32, 0.0f64),
+                    };
+                    let (result2_0, result2_1, result2_2) = match message {
+                        Some(e) => {
+                            let vec1 = e;
+                            let ptr1 = vec1.as_ptr().cast::<u8>();
+                            let len1 = vec1.len();
+                            (1i32, ptr1.cast_mut(), len1)
+                        }
+                        None => (0i32, ::core::ptr::null_mut(), 0usize),
+                    };
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "rig:pack/client@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "progress"]
+                        fn wit_import3(
+                            _: f64,
+                            _: i32,
+                            _: f64,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(
+                        _: f64,
+                        _: i32,
+                        _: f64,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import3(
+                        _rt::as_f64(&done),
+                        result0_0,
+                        result0_1,
+                        result2_0,
+                        result2_1,
+                        result2_2,
+                    );
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Asks the person and waits for the answer; the time they take, at most 5 minutes a question, is not part of the call's.
+            /// Needs `[ask]` in the manifest. Never ask for a password or a key: secrets are declared in the manifest.
+            ///
+            /// `key` names the question within the call, for example `user_name`: a lower-case letter, then at most 63 lower-case letters,
+            /// digits and underscores. Each key is asked once, and at most 8 questions in a call. `message` has at most 4 KiB.
+            ///
+            /// `schema` has at most 16 KiB and describes the form to fill in: an object whose properties are strings, numbers, booleans
+            /// and choices. Its keywords are those that the Model Context Protocol allows in a question: for the form `type`, `properties`,
+            /// `required`; for every property `type`, `title`, `description`, `default`; for strings `minLength`, `maxLength`, `format`
+            /// (`email`, `uri`, `date`, `date-time`); for numbers `minimum`, `maximum`; for a choice `enum`, or `oneOf` with `const` and
+            /// `title`; for a choice of several `minItems`, `maxItems` and `items` with `enum`, or `anyOf` with `const` and `title`.
+            #[allow(async_fn_in_trait)]
+            pub fn ask(
+                key: &str,
+                message: &str,
+                schema: &str,
+            ) -> ::core::result::Result<Answer, AskError> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = key;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = message;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let vec2 = schema;
+                    let ptr2 = vec2.as_ptr().cast::<u8>();
+                    let len2 = vec2.len();
+                    let ptr3 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "rig:pack/client@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "ask"]
+                        fn wit_import4(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import4(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import4(
+                        ptr0.cast_mut(),
+                        len0,
+                        ptr1.cast_mut(),
+                        len1,
+                        ptr2.cast_mut(),
+                        len2,
+                        ptr3,
+                    );
+                    let l5 = i32::from(*ptr3.add(0).cast::<u8>());
+                    let result22 = match l5 {
+                        0 => {
+                            let e = {
+                                let l6 = i32::from(
+                                    *ptr3.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let v10 = match l6 {
+                                    0 => {
+                                        let e10 = {
+                                            let l7 = *ptr3
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l8 = *ptr3
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len9 = l8;
+                                            let bytes9 = _rt::Vec::from_raw_parts(
+                                                l7.cast(),
+                                                len9,
+                                                len9,
+                                            );
+                                            _rt::string_lift(bytes9)
+                                        };
+                                        Answer::Accepted(e10)
+                                    }
+                                    1 => Answer::Declined,
+                                    n => {
+                                        debug_assert_eq!(n, 2, "invalid enum discriminant");
+                                        Answer::Cancelled
+                                    }
+                                };
+                                v10
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l11 = i32::from(
+                                    *ptr3.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let v21 = match l11 {
+                                    0 => {
+                                        let e21 = {
+                                            let l12 = *ptr3
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l13 = *ptr3
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len14 = l13;
+                                            let bytes14 = _rt::Vec::from_raw_parts(
+                                                l12.cast(),
+                                                len14,
+                                                len14,
+                                            );
+                                            _rt::string_lift(bytes14)
+                                        };
+                                        AskError::Denied(e21)
+                                    }
+                                    1 => {
+                                        let e21 = {
+                                            let l15 = *ptr3
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l16 = *ptr3
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len17 = l16;
+                                            let bytes17 = _rt::Vec::from_raw_parts(
+                                                l15.cast(),
+                                                len17,
+                                                len17,
+                                            );
+                                            _rt::string_lift(bytes17)
+                                        };
+                                        AskError::Unavailable(e21)
+                                    }
+                                    n => {
+                                        debug_assert_eq!(n, 2, "invalid enum discriminant");
+                                        let e21 = {
+                                            let l18 = *ptr3
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l19 = *ptr3
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len20 = l19;
+                                            let bytes20 = _rt::Vec::from_raw_parts(
+                                                l18.cast(),
+                                                len20,
+                                                len20,
+                                            );
+                                            _rt::string_lift(bytes20)
+                                        };
+                                        AskError::Invalid(e21)
+                                    }
+                                };
+                                v21
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result22
                 }
             }
         }
@@ -2697,6 +3011,23 @@ mod _rt {
             val != 0
         }
     }
+    pub fn as_f64<T: AsF64>(t: T) -> f64 {
+        t.as_f64()
+    }
+    pub trait AsF64 {
+        fn as_f64(self) -> f64;
+    }
+    impl<'a, T: Copy + AsF64> AsF64 for &'a T {
+        fn as_f64(self) -> f64 {
+            (*self).as_f64()
+        }
+    }
+    impl AsF64 for f64 {
+        #[inline]
+        fn as_f64(self) -> f64 {
+            self as f64
+        }
+    }
     #[cfg(target_arch = "wasm32")]
     pub fn run_ctors_once() {
         ::rig_sdk::__private::rt::run_ctors_once();
@@ -2734,10 +3065,10 @@ macro_rules! __export_pack_impl {
         #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:rig:pack@0.1.0:pack:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1890] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2125] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe7\x0d\x01A\x02\x01\
-A\x16\x01B\x0f\x01o\x02ss\x04\0\x05field\x03\0\0\x01p\x01\x01p}\x01k\x03\x01ky\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd2\x0f\x01A\x02\x01\
+A\x18\x01B\x0f\x01o\x02ss\x04\0\x05field\x03\0\0\x01p\x01\x01p}\x01k\x03\x01ky\x01\
 r\x05\x06methods\x03urls\x07headers\x02\x04body\x04\x0atimeout-ms\x05\x04\0\x07r\
 equest\x03\0\x06\x01r\x03\x06status{\x07headers\x02\x04body\x03\x04\0\x08respons\
 e\x03\0\x08\x01q\x08\x06denied\x01s\0\x0finvalid-request\x01s\0\x03dns\x01s\0\x07\
@@ -2770,15 +3101,20 @@ ds\x05actors\x07attempty\x0fidempotency-keys\x08deadlinew\x04\0\x0ccall-context\
 \0\x10\x03\0\x14rig:pack/types@0.1.0\x05\x06\x02\x03\0\x06\x04json\x02\x03\0\x06\
 \x0atool-error\x01B\x07\x02\x03\x02\x01\x07\x04\0\x04json\x03\0\0\x02\x03\x02\x01\
 \x08\x04\0\x0atool-error\x03\0\x02\x01j\x01\x01\x01\x03\x01@\x02\x04tools\x04arg\
-s\x01\0\x04\x04\0\x04call\x01\x05\x03\0\x15rig:pack/invoke@0.1.0\x05\x09\x02\x03\
-\0\x06\x08tool-def\x02\x03\0\x06\x0ccall-context\x01B\x0e\x02\x03\x02\x01\x07\x04\
-\0\x04json\x03\0\0\x02\x03\x02\x01\x0a\x04\0\x08tool-def\x03\0\x02\x02\x03\x02\x01\
-\x08\x04\0\x0atool-error\x03\0\x04\x02\x03\x02\x01\x0b\x04\0\x0ccall-context\x03\
-\0\x06\x01p\x03\x01@\0\0\x08\x04\0\x08describe\x01\x09\x01j\x01\x01\x01\x05\x01@\
-\x03\x04names\x04args\x01\x03ctx\x07\0\x0a\x04\0\x04call\x01\x0b\x04\0\x14rig:pa\
-ck/tools@0.1.0\x05\x0c\x04\0\x13rig:pack/pack@0.1.0\x04\0\x0b\x0a\x01\0\x04pack\x03\
-\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-\
-bindgen-rust\x060.61.1";
+s\x01\0\x04\x04\0\x04call\x01\x05\x03\0\x15rig:pack/invoke@0.1.0\x05\x09\x01B\x0d\
+\x02\x03\x02\x01\x07\x04\0\x04json\x03\0\0\x01q\x03\x08accepted\x01\x01\0\x08dec\
+lined\0\0\x09cancelled\0\0\x04\0\x06answer\x03\0\x02\x01q\x03\x06denied\x01s\0\x0b\
+unavailable\x01s\0\x07invalid\x01s\0\x04\0\x09ask-error\x03\0\x04\x01ku\x01ks\x01\
+@\x03\x04doneu\x05total\x06\x07message\x07\x01\0\x04\0\x08progress\x01\x08\x01j\x01\
+\x03\x01\x05\x01@\x03\x03keys\x07messages\x06schema\x01\0\x09\x04\0\x03ask\x01\x0a\
+\x03\0\x15rig:pack/client@0.1.0\x05\x0a\x02\x03\0\x06\x08tool-def\x02\x03\0\x06\x0c\
+call-context\x01B\x0e\x02\x03\x02\x01\x07\x04\0\x04json\x03\0\0\x02\x03\x02\x01\x0b\
+\x04\0\x08tool-def\x03\0\x02\x02\x03\x02\x01\x08\x04\0\x0atool-error\x03\0\x04\x02\
+\x03\x02\x01\x0c\x04\0\x0ccall-context\x03\0\x06\x01p\x03\x01@\0\0\x08\x04\0\x08\
+describe\x01\x09\x01j\x01\x01\x01\x05\x01@\x03\x04names\x04args\x01\x03ctx\x07\0\
+\x0a\x04\0\x04call\x01\x0b\x04\0\x14rig:pack/tools@0.1.0\x05\x0d\x04\0\x13rig:pa\
+ck/pack@0.1.0\x04\0\x0b\x0a\x01\0\x04pack\x03\0\0\0G\x09producers\x01\x0cprocess\
+ed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -2791,9 +3127,9 @@ pub use __export_pack_impl as export_pack;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1760] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc5\x0c\x01A\x02\x01\
-A\x12\x01B\x0f\x01o\x02ss\x04\0\x05field\x03\0\0\x01p\x01\x01p}\x01k\x03\x01ky\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1995] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb0\x0e\x01A\x02\x01\
+A\x14\x01B\x0f\x01o\x02ss\x04\0\x05field\x03\0\0\x01p\x01\x01p}\x01k\x03\x01ky\x01\
 r\x05\x06methods\x03urls\x07headers\x02\x04body\x04\x0atimeout-ms\x05\x04\0\x07r\
 equest\x03\0\x06\x01r\x03\x06status{\x07headers\x02\x04body\x03\x04\0\x08respons\
 e\x03\0\x08\x01q\x08\x06denied\x01s\0\x0finvalid-request\x01s\0\x03dns\x01s\0\x07\
@@ -2826,10 +3162,16 @@ ds\x05actors\x07attempty\x0fidempotency-keys\x08deadlinew\x04\0\x0ccall-context\
 \0\x10\x03\0\x14rig:pack/types@0.1.0\x05\x06\x02\x03\0\x06\x04json\x02\x03\0\x06\
 \x0atool-error\x01B\x07\x02\x03\x02\x01\x07\x04\0\x04json\x03\0\0\x02\x03\x02\x01\
 \x08\x04\0\x0atool-error\x03\0\x02\x01j\x01\x01\x01\x03\x01@\x02\x04tools\x04arg\
-s\x01\0\x04\x04\0\x04call\x01\x05\x03\0\x15rig:pack/invoke@0.1.0\x05\x09\x04\03r\
-ig:pack/pack-with-all-of-its-exports-removed@0.1.0\x04\0\x0b*\x01\0$pack-with-al\
-l-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-\
-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+s\x01\0\x04\x04\0\x04call\x01\x05\x03\0\x15rig:pack/invoke@0.1.0\x05\x09\x01B\x0d\
+\x02\x03\x02\x01\x07\x04\0\x04json\x03\0\0\x01q\x03\x08accepted\x01\x01\0\x08dec\
+lined\0\0\x09cancelled\0\0\x04\0\x06answer\x03\0\x02\x01q\x03\x06denied\x01s\0\x0b\
+unavailable\x01s\0\x07invalid\x01s\0\x04\0\x09ask-error\x03\0\x04\x01ku\x01ks\x01\
+@\x03\x04doneu\x05total\x06\x07message\x07\x01\0\x04\0\x08progress\x01\x08\x01j\x01\
+\x03\x01\x05\x01@\x03\x03keys\x07messages\x06schema\x01\0\x09\x04\0\x03ask\x01\x0a\
+\x03\0\x15rig:pack/client@0.1.0\x05\x0a\x04\03rig:pack/pack-with-all-of-its-expo\
+rts-removed@0.1.0\x04\0\x0b*\x01\0$pack-with-all-of-its-exports-removed\x03\0\0\0\
+G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindge\
+n-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

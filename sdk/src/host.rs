@@ -2,7 +2,7 @@
 //! used, because nothing else here refers to the bindings' functions.
 
 #[cfg(target_arch = "wasm32")]
-pub(crate) use crate::bindings::rig::pack::{clock, config, http, invoke, log, random, storage};
+pub(crate) use crate::bindings::rig::pack::{client, clock, config, http, invoke, log, random, storage};
 
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) use crate::mock::host::{clock, config, http, invoke, log, random, storage};
+pub(crate) use crate::mock::host::{client, clock, config, http, invoke, log, random, storage};

@@ -84,6 +84,9 @@
 //! on, for example for a range, a pattern or another name. Unknown arguments are refused. A first parameter `ctx: &Context`, when
 //! there is one, is the [`Context`] of the call: who calls, which attempt it is, the key to pass on where a service takes one.
 //!
+//! `#[schemars(...)]` on the function itself, below `#[tool]`, goes to the schema of the arguments as a whole, for example
+//! `#[schemars(extend("minProperties" = 1))]`.
+//!
 //! The output is `Result<T>` with a struct `T` that implements `Serialize` and `JsonSchema`. Say in the comments of its fields what
 //! can be null: the host checks outputs against the schema.
 //!
@@ -118,6 +121,7 @@ mod error;
 mod host;
 mod tool;
 
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod http;

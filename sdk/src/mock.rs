@@ -27,18 +27,22 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use crate::bindings::rig::pack::http::HttpError;
-use crate::{bindings::rig::pack::storage::StorageError, error::Error, json::Value, log::Level, tool::Context};
+use crate::{
+    bindings::rig::pack::storage::StorageError, client::Answer, error::Error, json::Value, log::Level, tool::Context,
+};
 
 pub(crate) mod host;
 
 type HttpHandler = Box<dyn FnMut(&Request) -> Result<Response, HttpError>>;
 type InvokeHandler = Box<dyn FnMut(&str, Value) -> Result<Value, Error>>;
+type ClientHandler = Box<dyn FnMut(&Question) -> Answer<Value>>;
 type Shared<T> = Rc<RefCell<Vec<T>>>;
 
 #[derive(Default)]
 struct State {
     http: Option<(HttpHandler, Shared<Request>)>,
     invoke: Option<InvokeHandler>,
+    client: Option<(ClientHandler, Shared<Question>, Shared<Progress>)>,
     config: BTreeMap<String, String>,
     now_ms: Option<u64>,
     random: u64,
@@ -91,6 +95,14 @@ pub fn http(handler: impl FnMut(&Request) -> Result<Response, HttpError> + 'stat
 pub fn invoke(handler: impl FnMut(&str, Value) -> Result<Value, Error> + 'static) -> Guard {
     with(|state| state.invoke = Some(Box::new(handler)));
     Guard::new(|state| state.invoke = None)
+}
+
+/// Answers the questions to a person, and collects reports of progress. An accepted answer is a JSON object; it is not checked
+/// against the question's schema, as the host would.
+pub fn client(handler: impl FnMut(&Question) -> Answer<Value> + 'static) -> Client {
+    let (questions, progress) = (Shared::default(), Shared::default());
+    with(|state| state.client = Some((Box::new(handler), Rc::clone(&questions), Rc::clone(&progress))));
+    Client { questions, progress, _guard: Guard::new(|state| state.client = None) }
 }
 
 /// Sets a setting of the pack.
@@ -147,6 +159,51 @@ impl Http {
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.requests.borrow().clone()
+    }
+}
+
+/// A question as the person gets it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// The name of the question.
+    pub key: String,
+    /// What is asked.
+    pub message: String,
+    /// The form to fill in.
+    pub schema: Value,
+}
+
+/// A report of progress.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    /// How much is done.
+    pub done: f64,
+    /// What it will be in the end.
+    pub total: Option<f64>,
+    /// What is going on.
+    pub message: Option<String>,
+}
+
+/// The guard of [`client()`], with what was asked and reported so far.
+#[derive(Debug)]
+#[must_use = "the stand-in ends when this is dropped"]
+pub struct Client {
+    questions: Shared<Question>,
+    progress: Shared<Progress>,
+    _guard: Guard,
+}
+
+impl Client {
+    /// The questions so far, in order.
+    #[must_use]
+    pub fn questions(&self) -> Vec<Question> {
+        self.questions.borrow().clone()
+    }
+
+    /// The reports so far, in order.
+    #[must_use]
+    pub fn progress(&self) -> Vec<Progress> {
+        self.progress.borrow().clone()
     }
 }
 

@@ -79,6 +79,18 @@ fn count() -> Result<Item> {
     Ok(Item { name: "none".into() })
 }
 
+/// Needs one of them.
+#[tool(name = "test.items.either", risk = "read")]
+#[schemars(extend("minProperties" = 1))]
+fn either(
+    /// One.
+    one: Option<String>,
+    /// The other.
+    other: Option<String>,
+) -> Result<Item> {
+    Ok(Item { name: one.or(other).unwrap_or_default() })
+}
+
 fn call<T: Tool>(args: &str) -> Result<Value> {
     T::call(args, &mock::context()).map(|output| parsed(&output))
 }
@@ -102,6 +114,13 @@ fn the_attribute_and_the_comment_describe_the_tool() {
     assert_eq!((meta.tags, meta.slots, meta.idempotent), (&["a", "b"][..], &["TOKEN"][..], true));
     assert_eq!(meta.policy_defaults, r#"{"timeout_seconds": 5}"#);
     assert_eq!((meta.examples.len(), count::META.examples.len()), (1, 0));
+}
+
+#[test]
+fn a_schema_can_be_extended_as_a_whole() {
+    let schema = parsed(&either::input_schema());
+    assert_eq!((&schema["minProperties"], &schema["additionalProperties"]), (&Value::from(1), &Value::from(false)));
+    assert_eq!(parsed(&count::input_schema())["minProperties"], Value::Null, "control");
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub mod digest;
 pub mod index;
 pub mod lock;
 pub mod manifest;
+pub mod openapi;
 pub mod rgp;
 pub mod rtp;
 pub mod schemas;

@@ -37,6 +37,9 @@ pub struct Manifest {
     /// Other tools that the pack calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invoke: Option<InvokeDecl>,
+    /// Questions to the person who makes a call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<AskDecl>,
     /// Limits that differ from the host's defaults.
     #[serde(default, skip_serializing_if = "Limits::is_default")]
     pub limits: Limits,
@@ -199,6 +202,15 @@ pub struct InvokeDecl {
     pub tools: Vec<String>,
 }
 
+/// `[ask]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AskDecl {
+    /// What the pack asks people for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+}
+
 /// `[limits]`. Absent values leave the host's default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -241,6 +253,9 @@ pub struct Capabilities {
     /// Other tools that the pack calls.
     #[serde(default)]
     pub invoke: Option<InvokeDecl>,
+    /// Questions to the person who makes a call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<AskDecl>,
     /// Limits that differ from the host's defaults.
     #[serde(default)]
     pub limits: Limits,
@@ -266,6 +281,7 @@ impl Capabilities {
                 .iter()
                 .flat_map(|invoke| &invoke.tools)
                 .all(|tool| asked.invoke.as_ref().is_some_and(|asked| asked.tools.contains(tool)))
+            && (self.ask.is_none() || self.ask == asked.ask)
             && limits_within(self.limits.memory.map(|m| m.0), asked.limits.memory.map(|m| m.0))
             && limits_within(self.limits.timeout.map(u64::from), asked.limits.timeout.map(u64::from))
             && limits_within(self.limits.output.map(|o| o.0), asked.limits.output.map(|o| o.0))
@@ -282,6 +298,7 @@ impl Manifest {
             config: self.config.clone(),
             storage: self.storage.clone(),
             invoke: self.invoke.clone(),
+            ask: self.ask.clone(),
             limits: self.limits.clone(),
         }
     }

@@ -1,9 +1,9 @@
-//! The JSON Schemas of all formats, as they are committed in this crate's folder.
+//! The JSON Schemas of all formats and the description of the HTTP API, as they are committed in this crate's folder.
 
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde_json::Value;
 
-use crate::{config::Config, index::Index, lock::Lock, manifest::Manifest, rtp};
+use crate::{config::Config, index::Index, lock::Lock, manifest::Manifest, openapi, rtp};
 
 /// The error schema of a tool that declares none: the common error.
 #[must_use]
@@ -11,7 +11,7 @@ pub fn tool_error() -> Value {
     schema::<rtp::ToolError>("RTP tool error").to_value()
 }
 
-/// Every schema: its path in the folder `specs`, and its text.
+/// Every schema and the description of the API: the path in the folder `specs`, and its text.
 #[must_use]
 pub fn all() -> Vec<(&'static str, String)> {
     vec![
@@ -23,6 +23,7 @@ pub fn all() -> Vec<(&'static str, String)> {
         ("rtp/tool-result.schema.json", text(&schema::<rtp::ToolResult>("RTP tool result"))),
         ("rtp/tool-error.schema.json", text(&schema::<rtp::ToolError>("RTP tool error"))),
         ("rtp/call-context.schema.json", text(&schema::<rtp::CallContext>("RTP call context"))),
+        ("openapi.json", text_of(&openapi::description())),
         ("rtp/approval-required.schema.json", text(&schema::<rtp::ApprovalRequired>("RTP approval required"))),
     ]
 }
@@ -34,7 +35,11 @@ fn schema<T: JsonSchema>(title: &str) -> Schema {
 }
 
 fn text(schema: &Schema) -> String {
-    let mut text = serde_json::to_string_pretty(schema).unwrap_or_default();
+    text_of(schema.as_value())
+}
+
+fn text_of(value: &Value) -> String {
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');
     text
 }

@@ -78,6 +78,7 @@ impl Caller {
             },
             timeout: None,
             depth: 0,
+            client: None,
         };
         self.refused(request, CallError::approval(error), ledger::decision(token, ledger::ATTEMPTED, &decider.by)).await
     }
@@ -105,6 +106,7 @@ fn stored(bound: &Bound) -> Request {
         },
         timeout: None,
         depth: 0,
+        client: None,
     }
 }
 

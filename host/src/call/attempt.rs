@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{
     CallError, Caller, Record, Running, Services,
     catalog::{Pack, Tool},
+    client::CallClient,
     contract::Breach,
     inner::InnerCalls,
     reach::{self, PackReach},
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     egress::{CallEgress, Redactor},
     install::store,
-    sandbox::{CallInput, CallReach, Context, Failure, Invoke, Logged, Program},
+    sandbox::{CallInput, CallReach, Client, Context, Failure, Invoke, Logged, Program},
     secrets::CallSecrets,
 };
 
@@ -32,6 +33,7 @@ struct Prepared<'a> {
     egress: Arc<CallEgress>,
     /// None when the call has no secrets, and so nothing to look for in what comes out: most calls.
     secrets: Option<Arc<CallSecrets>>,
+    client: Option<Arc<dyn Client>>,
     timeout: Duration,
     deadline: Instant,
 }
@@ -84,10 +86,13 @@ impl<'a> Running<'a> {
         let allowed = reach.timeout.unwrap_or(caller.policy.timeout);
         let timeout = self.request.timeout.map_or(allowed, |asked| asked.min(allowed));
         let egress = CallEgress::new(Arc::clone(&caller.gate), Arc::clone(&reach.network), Arc::clone(&secrets));
+        let egress = Arc::new(egress);
+        let redacting = (!secrets.is_empty()).then_some(&egress);
         Ok(Prepared {
             program,
             reach,
-            egress: Arc::new(egress),
+            client: self.request.client.as_ref().map(|client| CallClient::shared(client, self.request, redacting)),
+            egress,
             secrets: (!secrets.is_empty()).then_some(secrets),
             timeout,
             deadline: self.started + timeout,
@@ -115,7 +120,9 @@ impl<'a> Running<'a> {
                 egress: Some(Arc::clone(&prepared.egress)),
                 config: Arc::clone(&prepared.reach.config),
                 storage: prepared.reach.storage.clone(),
-                invoke: self.inner_calls(deadline),
+                invoke: self.inner_calls(),
+                client: prepared.client.clone(),
+                ask: self.tool.pack.verified.locked.granted.ask.is_some(),
             },
         };
         let outcome = prepared.program.call(input).await;
@@ -128,7 +135,7 @@ impl<'a> Running<'a> {
     }
 
     /// The way to other tools, for packs that were granted one.
-    fn inner_calls(&self, deadline: Instant) -> Option<Arc<dyn Invoke>> {
+    fn inner_calls(&self) -> Option<Arc<dyn Invoke>> {
         let pack = &self.tool.pack;
         let granted = pack.verified.locked.granted.invoke.clone()?;
         Some(Arc::new(InnerCalls {
@@ -137,7 +144,6 @@ impl<'a> Running<'a> {
             granted,
             context: self.request.context.clone(),
             depth: self.request.depth,
-            deadline,
             cancel: self.cancel.clone(),
         }))
     }

@@ -9,7 +9,7 @@ use rig_specs::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Caller, Request};
-use crate::sandbox::{ErrorKind, Invoke, InvokeFuture, ToolError};
+use crate::sandbox::{ErrorKind, InnerCall, Invoke, InvokeFuture, ToolError};
 
 /// How deep calls may nest. Two is a helper tool, three is rare, more is a circle.
 pub(super) const MAX_DEPTH: u32 = 4;
@@ -21,13 +21,13 @@ pub(super) struct InnerCalls {
     pub(super) granted: InvokeDecl,
     pub(super) context: CallContext,
     pub(super) depth: u32,
-    pub(super) deadline: Instant,
     pub(super) cancel: CancellationToken,
 }
 
 impl Invoke for InnerCalls {
-    fn call(&self, tool: String, args: String) -> InvokeFuture<'_> {
+    fn call(&self, call: InnerCall) -> InvokeFuture<'_> {
         Box::pin(async move {
+            let InnerCall { tool, args, deadline, client } = call;
             if !self.granted.tools.contains(&tool) {
                 let tool = tool.escape_debug().take(128).collect::<String>();
                 return Err(refused(
@@ -39,8 +39,8 @@ impl Invoke for InnerCalls {
                 return Err(refused(ErrorKind::PolicyBlocked, format!("calls nest deeper than {MAX_DEPTH}")));
             }
             let context = CallContext { request_id: None, ..self.context.clone() };
-            let timeout = Some(self.deadline.saturating_duration_since(Instant::now()));
-            let request = Request { tool, args, context, timeout, depth: self.depth + 1 };
+            let timeout = Some(deadline.saturating_duration_since(Instant::now()));
+            let request = Request { tool, args, context, timeout, depth: self.depth + 1, client };
             self.caller.call(request, self.cancel.clone()).await.answer.ended.map_err(passed_on)
         })
     }

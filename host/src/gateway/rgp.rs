@@ -24,6 +24,7 @@ use super::{
 };
 
 mod approvals;
+mod audit;
 mod call;
 mod envelope;
 mod tools;
@@ -55,6 +56,7 @@ pub(super) fn router(gateway: &Arc<Gateway>) -> Router {
         .route("/v1/tools/{last}", get(tool).post(tool))
         .route("/v1/approvals", get(approvals::list))
         .route("/v1/approvals/{last}", post(decision))
+        .route("/v1/audit/query", post(audit::query))
         .method_not_allowed_fallback(wrong_method)
         .with_state(Arc::clone(gateway));
     base(gateway).merge(routes)
@@ -88,14 +90,14 @@ async fn health() -> Response {
 }
 
 async fn openapi() -> Response {
-    json_text(Bytes::from_static(include_bytes!("../../../specs/openapi.json")))
+    json_text(Bytes::from_static(rig_specs::openapi::TEXT.as_bytes()))
 }
 
 async fn metrics(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Answer {
     identity(&request).must_approve()?;
     let live = gateway.live();
     let waiting = live.caller.waiting(None).await.map_or(0, |waiting| waiting.len());
-    let audit_problem = gateway.services().audit.as_ref().and_then(crate::audit::Audit::problem).is_some();
+    let audit_problem = gateway.services().audit.as_ref().is_some_and(|audit| audit.problem().is_some());
     let text = gateway.metrics().text(Seen { waiting, audit_problem });
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     Ok(([(CONTENT_TYPE, kind)], text).into_response())

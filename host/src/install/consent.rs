@@ -45,6 +45,8 @@ pub struct ConsentRequest {
     pub storage: Option<u64>,
     /// Tools of other packs that it calls.
     pub invoke: Vec<String>,
+    /// What it asks people for while a call runs; empty when it does not say. Nothing when it does not ask.
+    pub ask: Option<String>,
     /// Limits that it asks to be higher than the project's.
     pub limits: Vec<RaisedLimit>,
     /// Its tools, sorted by name.
@@ -195,6 +197,7 @@ pub(super) fn request(inspected: &Inspected, context: &Context<'_>) -> ConsentRe
         config: config(&asked),
         storage: asked.storage.as_ref().map(|storage| storage.quota.0),
         invoke: invoke(&asked),
+        ask: asked.ask.as_ref().map(|ask| plain(&ask.description)),
         limits: raised(&asked, &context.config.limits, context.config.policy.timeout_seconds),
         tools,
         dependencies: manifest.dependencies.iter().map(|(id, range)| format!("{id} {range}")).collect(),
@@ -330,6 +333,9 @@ fn lines(asked: &Capabilities, tools: Option<&[ToolSummary]>) -> BTreeSet<String
         lines.insert(format!("storage: {}", storage.quota));
     }
     lines.extend(invoke(asked).into_iter().map(|tool| format!("calls the tool {tool}")));
+    if let Some(ask) = &asked.ask {
+        lines.insert(plain(&format!("asks you for input: {}", ask.description)));
+    }
     let sizes = [("memory", asked.limits.memory), ("output", asked.limits.output)];
     lines.extend(sizes.into_iter().filter_map(|(name, size)| Some(format!("limit: {name} {}", size?))));
     lines.extend(asked.limits.timeout.map(|seconds| format!("limit: timeout {seconds} s")));

@@ -27,7 +27,8 @@ const TOOLS_FUNCTIONS: [&str; 2] = ["describe", "call"];
 const MAX_SECTION: usize = 4 << 20;
 
 /// What the host offers in `rig:pack@0.1.x`, with the functions of each interface.
-const PACK_INTERFACES: [(&str, &[&str]); 8] = [
+const PACK_INTERFACES: [(&str, &[&str]); 9] = [
+    ("client", &["ask", "progress"]),
     ("clock", &["monotonic-ns", "now-ms"]),
     ("config", &["get"]),
     ("http", &["send"]),

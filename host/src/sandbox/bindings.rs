@@ -5,6 +5,7 @@ wasmtime::component::bindgen!({
     path: "../wit/0.1.0",
     world: "pack",
     imports: {
+        "rig:pack/client.ask": async | trappable,
         "rig:pack/http.send": async | trappable,
         "rig:pack/invoke.call": async | trappable,
         "rig:pack/storage": async | trappable,

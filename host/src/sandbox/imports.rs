@@ -2,6 +2,7 @@
 //! the call's state, the generated `Host` trait for it, and `add_to_linker`. A guest's mistake is an error value or a trap of that
 //! guest; nothing here can fail the host.
 
+pub(super) mod client;
 pub(super) mod log;
 pub(super) mod storage;
 
@@ -18,13 +19,14 @@ use wasmtime::{
     component::{Component, Linker},
 };
 
-pub use invoke::{Invoke, InvokeFuture};
+pub use invoke::{InnerCall, Invoke, InvokeFuture};
 
 use super::instance::State;
 
 /// The interfaces of `rig:pack`.
 pub(super) fn plain_linker(engine: &Engine) -> Result<Linker<State>> {
     let mut linker = Linker::new(engine);
+    client::add_to_linker(&mut linker)?;
     clock::add_to_linker(&mut linker)?;
     config::add_to_linker(&mut linker)?;
     http::add_to_linker(&mut linker)?;

@@ -16,9 +16,15 @@ use super::{
     CallReach, Failure, Outcome, Stop, ToolError,
     bindings::{Pack, PackPre},
     engine::{MAX_MEMORY, RunningEngine},
-    imports::{log::CallLog, log::Logged, wasi::WasiState},
+    imports::{
+        client::{Changes, Said},
+        log::CallLog,
+        log::Logged,
+        wasi::WasiState,
+    },
     limits::{CallLimits, Limiter},
     trap,
+    watch::Watch,
 };
 
 /// The data of a store: made for one call, dropped after it.
@@ -29,15 +35,17 @@ pub(super) struct State {
     /// Only components that import WASI ever touch it.
     pub(super) wasi: Option<Box<WasiState>>,
     pub(super) started: Instant,
+    pub(super) watch: Arc<Watch>,
+    /// By `rig:pack`; what goes through WASI is in `wasi`.
+    pub(super) changes: Changes,
+    pub(super) said: Said,
 }
 
-/// What ended a guest from outside.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Interrupted {
-    #[error("the deadline passed")]
-    Deadline,
-    #[error("the call was cancelled")]
-    Cancelled,
+impl State {
+    /// What the call did that may have changed something outside of it.
+    pub(super) fn changed(&self) -> Option<&'static str> {
+        self.changes.first().or_else(|| self.wasi.as_ref()?.changes().first())
+    }
 }
 
 /// How an export's call ended.
@@ -115,30 +123,30 @@ pub(super) async fn run<R>(
 ) -> Ended<R> {
     let _ticking = engine.ticking();
     let log = CallLog::default();
+    let watch = Watch::new(cancel, deadline);
     let state = State {
         limiter: Limiter::new(limits.memory.min(MAX_MEMORY)),
         reach,
         log: log.clone(),
         wasi: None,
         started: Instant::now(),
+        watch: Arc::clone(&watch),
+        changes: Changes::default(),
+        said: Said::default(),
     };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(limits.copy);
     store.set_epoch_deadline(1);
-    let interrupt = Arc::new(cancel);
-    let watch = Arc::clone(&interrupt);
     let lane = Lane::new(engine.lanes());
     let turns = lane.clone();
     let mut ticks = 0u64;
+    let watched = Arc::clone(&watch);
     // Runs at every tick while guest code runs. Looking at the clock here, and not only in the timer below, keeps the promise
     // when the executor is too busy to fire timers.
-    store.epoch_deadline_callback(move |_| {
-        if watch.is_cancelled() {
-            Err(Interrupted::Cancelled.into())
-        } else if Instant::now() >= deadline {
-            Err(Interrupted::Deadline.into())
-        } else {
+    store.epoch_deadline_callback(move |_| match watched.interrupted() {
+        Some(interrupted) => Err(interrupted.into()),
+        None => {
             ticks += 1;
             // A short call may meet one tick by chance; it is not made to wait for that.
             Ok(if ticks == 1 { UpdateDeadline::Yield(1) } else { UpdateDeadline::YieldCustom(1, turns.turn()) })
@@ -154,8 +162,7 @@ pub(super) async fn run<R>(
         tokio::select! {
             biased;
             ended = lane.around(work) => ended,
-            () = interrupt.cancelled() => Err(Interrupted::Cancelled.into()),
-            () = tokio::time::sleep_until(deadline.into()) => Err(Interrupted::Deadline.into()),
+            interrupted = watch.interrupt() => Err(interrupted.into()),
         }
     };
     let limiter = &store.data().limiter;

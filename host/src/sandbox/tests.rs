@@ -10,7 +10,7 @@ use super::*;
 
 /// A component whose `call` has this body and whose module has these other parts. Locals: `$name` and `$args` with their lengths,
 /// and what follows. The body leaves a pointer to the result.
-fn component(parts: &str, body: &str) -> Vec<u8> {
+pub(super) fn component(parts: &str, body: &str) -> Vec<u8> {
     let text = format!(
         r#"(module
             {parts}

@@ -3,7 +3,7 @@
 use rig_specs::ByteSize;
 use wasmtime::Trap;
 
-use super::instance::Interrupted;
+use super::watch::Interrupted;
 
 /// Why the sandbox stopped a call.
 #[derive(Debug, thiserror::Error)]

@@ -3,11 +3,12 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::{
-    Error, GenericArgument, ItemFn, PathArguments, Result, ReturnType, Signature, Type, parse2, spanned::Spanned,
+    Attribute, Error, GenericArgument, ItemFn, PathArguments, Result, ReturnType, Signature, Type, parse2,
+    spanned::Spanned,
 };
 
 use crate::{
-    attribute::{Attribute, Example},
+    attribute::{self, Example},
     doc,
     params::{self, Param},
 };
@@ -20,7 +21,7 @@ const NOT_OBJECTS: [&str; 22] = [
 
 pub(crate) fn tool(attribute: TokenStream, item: &TokenStream) -> Result<TokenStream> {
     let mut function: ItemFn = parse2(item.clone()).map_err(|_| not_free(item))?;
-    let attribute: Attribute = parse2(attribute)?;
+    let attribute: attribute::Attribute = parse2(attribute)?;
     check_signature(&function.sig)?;
     let description = doc::text(&function.attrs);
     if description.is_empty() {
@@ -29,13 +30,15 @@ pub(crate) fn tool(attribute: TokenStream, item: &TokenStream) -> Result<TokenSt
     }
     let output = output_type(&function.sig)?.clone();
     let (with_context, params) = params::take(&mut function.sig)?;
+    let (of_args, own): (Vec<_>, Vec<_>) = function.attrs.into_iter().partition(is_of_args);
+    function.attrs = own;
     for example in &attribute.examples {
         check_example(example, &params)?;
     }
 
     let (ident, vis) = (&function.sig.ident, &function.vis);
     let meta = meta(&attribute, &description);
-    let args = args(&params);
+    let args = args(&params, &of_args);
     let fields: Vec<_> = params.iter().map(|param| &param.ident).collect();
     let context = with_context.then(|| quote!(__ctx,));
     let call = quote_spanned!(output.span()=> __rig::write_output::<#output>(&output));
@@ -93,7 +96,13 @@ pub(crate) fn tool(attribute: TokenStream, item: &TokenStream) -> Result<TokenSt
 pub(crate) fn function_alone(item: TokenStream) -> TokenStream {
     let Ok(mut function) = parse2::<ItemFn>(item.clone()) else { return item };
     params::strip(&mut function.sig);
+    function.attrs.retain(|attribute| !is_of_args(attribute));
     quote!(#[allow(dead_code)] #function)
+}
+
+/// Whether an attribute of the function belongs to the struct of its arguments.
+fn is_of_args(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("schemars")
 }
 
 fn not_free(item: &TokenStream) -> Error {
@@ -159,8 +168,8 @@ fn check_example(example: &Example, params: &[Param]) -> Result<()> {
     }
 }
 
-fn meta(attribute: &Attribute, description: &str) -> TokenStream {
-    let Attribute { name, risk, tags, slots, idempotent, .. } = attribute;
+fn meta(attribute: &attribute::Attribute, description: &str) -> TokenStream {
+    let attribute::Attribute { name, risk, tags, slots, idempotent, .. } = attribute;
     let title = attribute.title.as_ref().map_or_else(String::new, syn::LitStr::value);
     let policy_defaults = attribute.policy_defaults.as_ref().map_or_else(|| "{}".into(), syn::LitStr::value);
     let examples = attribute.examples.iter().map(|Example { description, args, output, .. }| {
@@ -185,7 +194,7 @@ fn meta(attribute: &Attribute, description: &str) -> TokenStream {
 }
 
 /// The struct that the arguments are read into, and the functions that give the defaults.
-fn args(params: &[Param]) -> TokenStream {
+fn args(params: &[Param], of_args: &[Attribute]) -> TokenStream {
     let mut defaults = TokenStream::new();
     let fields = params.iter().map(|Param { ident, ty, doc, default, handed_on }| {
         let attribute = default.as_ref().map(|default| {
@@ -207,6 +216,7 @@ fn args(params: &[Param]) -> TokenStream {
         #[derive(__rig::serde::Deserialize, __rig::schemars::JsonSchema)]
         #[serde(crate = "::rig_sdk::__private::serde", deny_unknown_fields)]
         #[schemars(crate = "::rig_sdk::__private::schemars")]
+        #(#of_args)*
         struct __RigArgs {
             #(#fields,)*
         }

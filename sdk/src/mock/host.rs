@@ -1,6 +1,8 @@
 //! The functions of the host as the mock answers them, with the signatures of the bindings.
 
-use super::{Error, HttpError, Instant, Level, Request, Response, StorageError, SystemTime, UNIX_EPOCH, with};
+use super::{
+    Error, HttpError, Instant, Level, Progress, Question, Request, Response, StorageError, SystemTime, UNIX_EPOCH, with,
+};
 
 pub(crate) mod http {
     use super::{HttpError, Request, Response, with};
@@ -42,6 +44,41 @@ pub(crate) mod invoke {
             state.invoke.get_or_insert(handler);
         });
         Ok(answer?.to_string())
+    }
+}
+
+pub(crate) mod client {
+    use super::{Progress, Question, with};
+    use crate::{
+        bindings::rig::pack::client::{Answer as WireAnswer, AskError},
+        client::Answer,
+    };
+
+    pub(crate) fn progress(done: f64, total: Option<f64>, message: Option<&str>) {
+        with(|state| {
+            if let Some((_, _, reports)) = &state.client {
+                reports.borrow_mut().push(Progress { done, total, message: message.map(str::to_owned) });
+            }
+        });
+    }
+
+    pub(crate) fn ask(key: &str, message: &str, schema: &str) -> Result<WireAnswer, AskError> {
+        let schema = serde_json::from_str(schema).map_err(|error| AskError::Invalid(error.to_string()))?;
+        let question = Question { key: key.to_owned(), message: message.to_owned(), schema };
+        // Taken out while it runs, so that a handler may itself use what is mocked.
+        let Some((mut handler, questions, reports)) = with(|state| state.client.take()) else {
+            return Err(AskError::Unavailable("no `mock::client` answers questions in this test".into()));
+        };
+        questions.borrow_mut().push(question.clone());
+        let answer = handler(&question);
+        with(|state| {
+            state.client.get_or_insert((handler, questions, reports));
+        });
+        Ok(match answer {
+            Answer::Accepted(answer) => WireAnswer::Accepted(answer.to_string()),
+            Answer::Declined => WireAnswer::Declined,
+            Answer::Cancelled => WireAnswer::Cancelled,
+        })
     }
 }
 

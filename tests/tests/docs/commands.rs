@@ -40,7 +40,8 @@ fn machine(folder: &str) -> Project {
     let built = home.join("rig/target/packs");
     fs::create_dir_all(&built).unwrap();
     fs::create_dir(home.join(folder)).unwrap();
-    let mut index = packs::index_of(&built, &[packs::built("echo"), packs::built("github")]);
+    let mut index =
+        packs::index_of(&built, &[packs::built("conformance"), packs::built("echo"), packs::built("github")]);
     for pack in index.packs.values_mut() {
         pack.publisher = Some(Publisher { name: "rig".into(), homepage: None, key: None });
     }

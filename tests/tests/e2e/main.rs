@@ -11,6 +11,7 @@ mod cli;
 mod component;
 mod config;
 mod conformance;
+mod conformance_pack;
 mod crash;
 mod durable;
 mod github;

@@ -89,6 +89,87 @@ fn tools_call_tools_they_were_granted() {
 }
 
 #[test]
+fn progress_is_shown_to_who_wants_details() {
+    let project = project();
+    let args = json!({ "times": 3, "message": "copying\u{1b}[31m" }).to_string();
+    let output = project.rig(&["call", "-v", "probe.client.report", &args]);
+    assert_eq!(output.output()["number"], 3);
+    let shown: Vec<&str> = output.stderr.lines().filter(|line| line.starts_with("progress")).collect();
+    let message = "copying\\u{1b}[31m";
+    assert_eq!(shown, [0, 1, 2].map(|done| format!("progress {done} of 3: {message}")));
+    assert_eq!(project.rig(&["call", "probe.client.report", &args]).stderr, "", "only those who want details");
+
+    let flood = project.rig(&["call", "-v", "probe.client.report", r#"{"times":50000}"#]);
+    assert_eq!(flood.output()["number"], 50_000);
+    let shown = flood.stderr.lines().filter(|line| line.starts_with("progress")).count();
+    assert!((100..300).contains(&shown), "{shown}");
+}
+
+#[test]
+fn questions_are_bounded_and_come_first() {
+    let project = project();
+    let good = json!({
+        "key": "name", "message": "Who are you?",
+        "schema": { "type": "object", "properties": { "name": { "type": "string" } } },
+    });
+    let unavailable = "nobody can be asked here: `rig call` has no way to fill in a form";
+    // A request that is refused or fails was made all the same, unless it only reads.
+    let late = |what: &str| {
+        format!(
+            "ask before you change anything: this call has already {what}, and may be run again from the start for the answer"
+        )
+    };
+    for (key, value, kind, message) in [
+        ("first", json!("nothing"), "permission_error", unavailable.to_owned()),
+        ("first", json!("get"), "permission_error", unavailable.to_owned()),
+        ("first", json!("write"), "permission_error", late("changed its storage")),
+        ("first", json!("post"), "permission_error", late("sent a request with a method other than GET and HEAD")),
+        ("first", json!("invoke"), "permission_error", late("called another tool")),
+        ("message", json!(" "), "internal_error", "the message is 1 bytes long; it has text, and at most 4096 bytes".into()),
+        (
+            "key",
+            json!("Name"),
+            "internal_error",
+            "`Name` is not a key: a lower-case letter, then lower-case letters, digits and underscores, 64 at most".into(),
+        ),
+        (
+            "schema",
+            json!({ "type": "object", "properties": { "a": { "type": "object" } } }),
+            "internal_error",
+            "the question `name`: `a`: a type is one of string, number, integer, boolean, and array for several choices".into(),
+        ),
+    ] {
+        let mut args = good.clone();
+        args[key] = value;
+        let error = project.rig(&["--offline", "call", "probe.client.ask", &args.to_string()]).error(kind);
+        assert_eq!(error["message"], message, "{args}");
+    }
+}
+
+#[test]
+fn a_pack_that_was_not_granted_questions_asks_nobody() {
+    let project = Project::with(&["echo"]);
+    let silent = packs::repacked(&packs::built("probe"), |pack| pack.manifest.ask = None);
+    let file = project.write("probe.wasm", silent);
+    let installed = project.install(&[file.to_str().expect("a path of text")]);
+    assert!(!installed.ok().stderr.contains("may ask you"), "{installed}");
+    let args = json!({ "key": "name", "message": "Who?", "schema": { "type": "object" } });
+    let error = call(&project, "client.ask", args).error("permission_error");
+    assert_eq!(
+        error["message"],
+        "this pack may not ask people: its manifest has no [ask], or the project did not grant it"
+    );
+
+    // With it, the person who installs is told, and the lock says so.
+    let file = project.write("probe.wasm", packs::released(&packs::built("probe"), "0.1.1"));
+    let installed = project.install(&[file.to_str().expect("a path of text")]);
+    installed.ok().says("asks       may ask you for input: whatever a test wants to know");
+    assert!(project.locked("probe").granted.ask.is_some());
+    let info = project.rig(&["info", "probe"]);
+    assert!(info.ok().stdout.contains("asks     may ask you for input: whatever a test wants to know"), "{info}");
+}
+
+#[test]
 fn a_policy_holds_for_inner_calls_too() {
     let project = project();
     project.configure("policy:\n  denied_tools: [\"echo.*\"]\n");

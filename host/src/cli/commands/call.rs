@@ -2,19 +2,21 @@
 
 use std::{
     io::Read as _,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use rig_host::{
     call::{Called, Request, open},
     export::Names,
+    sandbox::{AskError, AskFuture, Client, Progress, Question},
 };
 use rig_specs::{PackId, rtp::CallContext};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{
     args::Call,
-    render,
+    render::{self, Ui},
     report::{Failure, exit},
     session::Session,
 };
@@ -41,6 +43,7 @@ pub fn run(session: &Session, args: Call) -> Result<u8, Failure> {
         context: CallContext { tenant_id: args.tenant, request_id: args.request_id, actor: args.actor },
         timeout: args.timeout.map(|seconds| Duration::from_secs(seconds.into())),
         depth: 0,
+        client: Some(Arc::new(Terminal { ui: session.ui })),
     };
     session.ui.detail(&format!("ready after {:.1} ms", started.elapsed().as_secs_f64() * 1e3));
     let ended = Session::block_on(cancellable(|cancel| caller.call(request, cancel)))?;
@@ -57,6 +60,25 @@ pub fn show(session: &Session, ended: Called) -> Result<u8, Failure> {
     };
     render::json(&ended.answer.into_result())?;
     Ok(code)
+}
+
+/// Whoever runs the command: they see how far the call is with `--verbose`, and cannot be asked.
+struct Terminal {
+    ui: Ui,
+}
+
+impl Client for Terminal {
+    fn progress(&self, progress: Progress) {
+        let Progress { done, total, message } = progress;
+        let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
+        let message = message.map(|message| format!(": {message}")).unwrap_or_default();
+        self.ui.detail(&format!("progress {done}{of}{message}"));
+    }
+
+    fn ask(&self, _question: Question) -> AskFuture<'_> {
+        let why = "nobody can be asked here: `rig call` has no way to fill in a form";
+        Box::pin(async move { Err(AskError::Unavailable(why.into())) })
+    }
 }
 
 /// Ctrl-C ends the call, not the process, so that the answer and what was sent are still shown.

@@ -144,6 +144,10 @@ pub fn show_capabilities(granted: &Capabilities) {
     for tool in granted.invoke.iter().flat_map(|invoke| &invoke.tools) {
         render::line(&format!("    calls    {tool}"));
     }
+    if let Some(ask) = &granted.ask {
+        let what = if ask.description.is_empty() { String::new() } else { format!(": {}", ask.description) };
+        render::line(&format!("    asks     may ask you for input{what}"));
+    }
     let limits = &granted.limits;
     for (name, value) in [
         ("memory", limits.memory.map(|size| size.to_string())),

@@ -163,6 +163,10 @@ fn show(request: &ConsentRequest) {
     for tool in &request.invoke {
         line(format!("  calls      {tool}"));
     }
+    if let Some(what) = &request.ask {
+        let what = if what.is_empty() { String::new() } else { format!(": {what}") };
+        line(format!("  asks       may ask you for input{what}"));
+    }
     for limit in &request.limits {
         line(format!("  limit      {} {} instead of {}", limit.name, limit.asked, limit.normal));
     }

@@ -17,6 +17,7 @@ fn github(version: &str) -> EmbeddedPack {
         "config": { "GITHUB_ORG": { "description": "The organisation.", "default": "acme" } },
         "storage": { "quota": "1 MiB" },
         "invoke": { "tools": ["echo.text.say"] },
+        "ask": { "description": "Which\u{202e} repository." },
         "limits": { "memory": "128 MiB", "timeout": 60, "output": "1 MiB" },
         "dependencies": { "echo": "^1" },
     }))
@@ -58,6 +59,7 @@ fn everything_that_is_asked_for_is_shown() {
             "config": [{ "name": "GITHUB_ORG", "description": "The organisation.", "required": false, "default": "acme" }],
             "storage": 1 << 20,
             "invoke": ["echo.text.say"],
+            "ask": "Which\\u{202e} repository.",
             // The output limit is lower than the project's, so there is nothing to agree to.
             "limits": [
                 { "name": "memory", "asked": "128 MiB", "normal": "64 MiB" },

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::client::Changes;
 use wasmtime::{
     Result,
     component::{HasData, Linker},
@@ -12,7 +13,7 @@ use crate::{
     sandbox::{bindings::rig::pack::http as generated, instance::State},
 };
 
-struct Http<'a>(Option<&'a Arc<CallEgress>>);
+struct Http<'a>(Option<&'a Arc<CallEgress>>, &'a mut Changes);
 
 struct HasHttp;
 
@@ -28,6 +29,7 @@ impl generated::Host for Http<'_> {
         let Some(egress) = self.0 else {
             return Ok(Err(generated::HttpError::Denied("nothing can be sent from here".into())));
         };
+        self.1.request(&request.method);
         let request = egress::Request {
             method: request.method,
             url: request.url,
@@ -58,5 +60,5 @@ impl From<egress::HttpError> for generated::HttpError {
 }
 
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
-    generated::add_to_linker::<State, HasHttp>(linker, |state| Http(state.reach.egress.as_ref()))
+    generated::add_to_linker::<State, HasHttp>(linker, |state| Http(state.reach.egress.as_ref(), &mut state.changes))
 }

@@ -12,6 +12,7 @@ use wasmtime::{
     component::{HasData, Linker},
 };
 
+use super::client::Changes;
 use crate::sandbox::{bindings::rig::pack::storage as generated, instance::State};
 use generated::StorageError;
 
@@ -151,7 +152,7 @@ fn failed(path: &str, error: &io::Error) -> StorageError {
     }
 }
 
-struct Files<'a>(Option<&'a Storage>);
+struct Files<'a>(Option<&'a Storage>, &'a mut Changes);
 
 struct HasFiles;
 
@@ -178,6 +179,7 @@ impl generated::Host for Files<'_> {
     }
 
     async fn write(&mut self, path: String, data: Vec<u8>) -> Result<Answer<()>> {
+        self.1.storage();
         self.run(move |storage| storage.write(&path, &data)).await
     }
 
@@ -186,12 +188,13 @@ impl generated::Host for Files<'_> {
     }
 
     async fn remove(&mut self, path: String) -> Result<Answer<()>> {
+        self.1.storage();
         self.run(move |storage| storage.remove(&path)).await
     }
 }
 
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
-    generated::add_to_linker::<State, HasFiles>(linker, |state| Files(state.reach.storage.as_ref()))
+    generated::add_to_linker::<State, HasFiles>(linker, |state| Files(state.reach.storage.as_ref(), &mut state.changes))
 }
 
 #[cfg(test)]

@@ -24,7 +24,10 @@ use wasmtime_wasi::{
 };
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
-use super::log::{CallLog, Level};
+use super::{
+    client::Changes,
+    log::{CallLog, Level},
+};
 use crate::{
     egress::{self, CallEgress, HttpError},
     sandbox::instance::State,
@@ -41,6 +44,13 @@ pub(in crate::sandbox) struct WasiState {
     gate: GateHooks,
 }
 
+impl WasiState {
+    /// What was sent that may have changed something.
+    pub(in crate::sandbox) fn changes(&self) -> &Changes {
+        &self.gate.1
+    }
+}
+
 impl State {
     fn wasi(&mut self) -> &mut WasiState {
         self.wasi.get_or_insert_with(|| {
@@ -48,7 +58,7 @@ impl State {
             ctx.stdout(LogStream { log: self.log.clone(), level: Level::Info });
             ctx.stderr(LogStream { log: self.log.clone(), level: Level::Warn });
             ctx.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
-            let gate = GateHooks(self.reach.egress.clone());
+            let gate = GateHooks(self.reach.egress.clone(), Changes::default());
             Box::new(WasiState { ctx: ctx.build(), table: ResourceTable::new(), http: WasiHttpCtx::new(), gate })
         })
     }
@@ -74,7 +84,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
 }
 
 /// Sends what `wasi:http` asks for through the gate, buffered like `rig:pack/http`.
-struct GateHooks(Option<Arc<CallEgress>>);
+struct GateHooks(Option<Arc<CallEgress>>, Changes);
 
 type Sent = std::result::Result<
     (http::Response<WasiBody>, Box<dyn Future<Output = std::result::Result<(), Error>> + Send>),
@@ -93,6 +103,7 @@ impl WasiHttpHooks for GateHooks {
         options: Option<RequestOptions>,
         _errors: Box<dyn Future<Output = std::result::Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
+        self.1.request(request.method().as_str());
         let egress = self.0.clone();
         Box::new(async move {
             let egress = egress.ok_or(Error::HttpRequestDenied)?;

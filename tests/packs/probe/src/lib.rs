@@ -2,7 +2,7 @@
 //! but in tests.
 
 use rig_sdk::{
-    Error, Result, clock, config, http, invoke,
+    Error, Result, client, clock, config, http, invoke,
     json::{Map, Value},
     log, random, storage, tool,
 };
@@ -136,6 +136,43 @@ pub fn tool_invoke(
     Ok(Answer { output: invoke::call(&tool, &args)? })
 }
 
+/// Reports progress, as often as is asked for.
+#[tool(name = "probe.client.report", risk = "read")]
+pub fn client_report(
+    /// How often.
+    times: u32,
+    /// What is going on.
+    message: Option<String>,
+) -> Result<Number> {
+    for done in 0..times {
+        client::progress(done.into(), Some(times.into()), message.as_deref());
+    }
+    Ok(Number { number: times.into() })
+}
+
+/// Asks a person, perhaps after changing something.
+#[tool(name = "probe.client.ask", risk = "read")]
+pub fn client_ask(
+    /// The name of the question.
+    key: String,
+    /// The question.
+    message: String,
+    /// The form, as JSON Schema.
+    schema: Map<String, Value>,
+    /// What is done before: `write` changes the storage, `post` and `get` send a request, `invoke` calls another tool.
+    #[tool(default = "nothing")]
+    first: String,
+) -> Result<Answer> {
+    match first.as_str() {
+        "write" => storage::write("changed", "1")?,
+        "post" => drop(http::post("https://probe.example.com/granted/x").send()),
+        "get" => drop(http::get("https://probe.example.com/granted/x").send()),
+        "invoke" => drop(invoke::call::<Value>("echo.message.send", &rig_sdk::json::json!({ "message": "x" }))?),
+        _ => {}
+    }
+    Ok(Answer { output: client::ask_json(&key, &message, &Value::Object(schema))?.accepted()? })
+}
+
 /// Fetches a URL.
 #[tool(name = "probe.page.fetch", risk = "read", slots = ["PROBE_TOKEN"])]
 pub fn page_fetch(
@@ -212,6 +249,8 @@ rig_sdk::export!(
     random_count,
     log_write,
     tool_invoke,
+    client_report,
+    client_ask,
     page_fetch,
     page_fetch_plain,
     crash_panic,
