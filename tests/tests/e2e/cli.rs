@@ -6,7 +6,7 @@ use rig_specs::config::Config;
 use rig_tests::Project;
 use serde_json::Value;
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 20] = [
     "init",
     "install",
     "uninstall",
@@ -14,12 +14,18 @@ const COMMANDS: [&str; 14] = [
     "info",
     "list",
     "call",
+    "approvals",
+    "approve",
+    "deny",
+    "serve",
+    "export",
     "verify",
     "inspect",
-    "doctor",
-    "tenant",
-    "completions",
     "build",
+    "tenant",
+    "audit",
+    "doctor",
+    "completions",
     "help",
 ];
 
@@ -51,6 +57,11 @@ fn wrong_usage_is_exit_code_two_and_explained_on_stderr() {
         &["nope"],
         &["instal", "echo"],
         &["--nope"],
+        &["audit"],
+        &["audit", "query", "--limit", "0"],
+        &["audit", "query", "--ok", "--failed"],
+        &["audit", "query", "--since", "yesterday"],
+        &["audit", "export", "--format", "xml"],
         &["init", "extra", "arguments"],
         &["init", "--index-url"],
         &["install", "--runtime", "ruby", "echo"],

@@ -138,9 +138,9 @@ fn busy(stat: &str) -> f64 {
         let fields: Vec<f64> = fields.split_whitespace().filter_map(|field| field.parse().ok()).collect();
         fields[10] + fields[11]
     };
-    let (before, start) = (ticks(), Instant::now());
+    let (before, began) = (ticks(), Instant::now());
     thread::sleep(Duration::from_millis(300));
-    (ticks() - before) / PER_SECOND / start.elapsed().as_secs_f64()
+    (ticks() - before) / PER_SECOND / began.elapsed().as_secs_f64()
 }
 
 #[test]
