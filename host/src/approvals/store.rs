@@ -196,7 +196,11 @@ fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
         expires_at: row.get(3)?,
         tenant_id: row.get(4)?,
     };
-    Ok(Kept { frame, state: State::parse(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?), sealed: row.get(5)? })
+    Ok(Kept {
+        frame,
+        state: State::parse(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?),
+        sealed: row.get(5)?,
+    })
 }
 
 /// For the owner only, with what SQLite puts beside it.

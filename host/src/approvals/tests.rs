@@ -172,7 +172,10 @@ fn a_row_that_was_changed_is_not_used() {
         ("UPDATE approval SET expires_at = expires_at + 1000000 WHERE tenant_id = 'acme'", Err(ApprovalError::Broken)),
         ("UPDATE approval SET requested_at = requested_at + 1 WHERE tenant_id = 'acme'", Err(ApprovalError::Broken)),
         ("UPDATE approval SET tenant_id = 'eve' WHERE tenant_id = 'acme'", Err(ApprovalError::Broken)),
-        ("UPDATE approval SET sealed = CAST(sealed || x'00' AS BLOB) WHERE tenant_id = 'acme'", Err(ApprovalError::Broken)),
+        (
+            "UPDATE approval SET sealed = CAST(sealed || x'00' AS BLOB) WHERE tenant_id = 'acme'",
+            Err(ApprovalError::Broken),
+        ),
         ("UPDATE approval SET sealed = x'' WHERE tenant_id = 'acme'", Err(ApprovalError::Broken)),
         ("UPDATE approval SET sealed = zeroblob(length(sealed)) WHERE tenant_id = 'acme'", Err(ApprovalError::Broken)),
         ("UPDATE approval SET state = 'approved' WHERE tenant_id = 'acme'", not_found("it was approved already")),
@@ -207,7 +210,11 @@ fn the_seal_is_what_binds() {
     assert_eq!(seal.open(&mine, &sealed).as_deref(), Some(&b"call"[..]));
     assert_eq!(seal.open(&other, &sealed), None);
     let unbound = seal.close(&frame("", 0), b"call".to_vec()).unwrap();
-    assert_eq!(seal.open(&frame("", 0), &unbound).as_deref(), Some(&b"call"[..]), "one frame for all rows binds nothing");
+    assert_eq!(
+        seal.open(&frame("", 0), &unbound).as_deref(),
+        Some(&b"call"[..]),
+        "one frame for all rows binds nothing"
+    );
     assert_ne!(seal.close(&mine, b"call".to_vec()), Some(sealed), "no nonce is used twice");
 }
 

@@ -15,7 +15,10 @@ fn a_log_that_is_not_there_is_empty() {
     assert_eq!(page, json!({ "entries": [], "total": 0, "has_more": false }));
     assert_eq!(project.rig(&["audit", "export"]).ok().stdout, "");
     let csv = project.rig(&["audit", "export", "--format", "csv"]).ok().stdout.clone();
-    assert!(csv.starts_with("seq,event,timestamp,tenant_id,run_id,actor,tool,pack,") && csv.lines().count() == 1, "{csv}");
+    assert!(
+        csv.starts_with("seq,event,timestamp,tenant_id,run_id,actor,tool,pack,") && csv.lines().count() == 1,
+        "{csv}"
+    );
     assert!(!project.has(LOG), "asking makes no log");
 }
 
@@ -47,7 +50,9 @@ fn a_file_that_is_no_log_is_said_and_left_alone() {
     project.write(LOG, &garbage);
     for command in ["query", "verify", "export"] {
         let output = project.rig(&["audit", command]);
-        output.fails_with(1).explains(&["is damaged: file is not a database", "move them away; a new log is begun then"]);
+        output
+            .fails_with(1)
+            .explains(&["is damaged: file is not a database", "move them away; a new log is begun then"]);
     }
     assert_eq!(project.read(LOG), garbage);
 }

@@ -95,7 +95,8 @@ fn summary(report: &Report) -> String {
         (Some(first), Some(last)) => format!(" ({first} to {last})"),
         _ => String::new(),
     };
-    let anchor = if report.anchor == AnchorState::Matches { ", and the end is the one that this machine noted" } else { "" };
+    let anchor =
+        if report.anchor == AnchorState::Matches { ", and the end is the one that this machine noted" } else { "" };
     let removed = match report.removed {
         0 => String::new(),
         removed => format!("; retention removed {removed} before"),
