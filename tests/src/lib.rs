@@ -36,7 +36,7 @@ pub mod guest;
 pub mod packs;
 
 pub use artifacts::rig as rig_path;
-pub use clients::{Client, Clients, Server};
+pub use clients::{Client, Clients, Seen, Server};
 pub use filters::normalised;
 pub use gateway::{Answer, Gateway};
 pub use http::{Recorded, Reply};

@@ -150,6 +150,7 @@ mod tests {
     use super::*;
 
     /// Installs by writing down that it was asked to, and a program that runs.
+    #[allow(clippy::unnecessary_wraps, reason = "as the installers of the groups have it")]
     fn note(dir: &Path) -> Result<(), Fail> {
         let log = dir.join("log");
         let runs = fs::read_to_string(&log).unwrap_or_default();

@@ -57,7 +57,7 @@ pub enum Command {
     Approvals(Approvals),
     /// Approve a waiting call: it runs as it was stored
     Approve(Decide),
-    /// Deny a waiting call
+    /// Deny a waiting call: it will not run
     Deny(Decide),
     /// Serve the project's tools over HTTP and MCP
     Serve(Serve),
@@ -204,9 +204,9 @@ pub struct Approvals {
 
 #[derive(Debug, Args)]
 pub struct Decide {
-    /// The token that `rig approvals` shows
+    /// The token that `rig approvals` shows; may be left out when one call waits
     #[arg(value_name = "TOKEN")]
-    pub token: String,
+    pub token: Option<String>,
     /// Who decides, for the audit log; your user name when absent
     #[arg(long, value_name = "NAME")]
     pub by: Option<String>,

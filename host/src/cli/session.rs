@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    io::IsTerminal as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,7 +15,20 @@ use rig_host::{
     sandbox::{PoolSize, Sandbox},
 };
 
-use super::{args::Global, render::Ui, report::Failure};
+use super::{
+    args::Global,
+    render::Ui,
+    report::{Failure, visible},
+};
+
+/// What a person said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    Yes,
+    No,
+    /// There is no terminal to ask on.
+    NobodyThere,
+}
 
 /// One run of the command.
 pub struct Session {
@@ -76,6 +90,21 @@ impl Session {
         let services = Arc::new(Services::new(project, &self.home, self.sandbox()?));
         let caller = open::caller(project, snapshot, self.gate(project)?, services);
         caller.map(Arc::new).map_err(Failure::new)
+    }
+
+    /// Asks a question on the terminal. `--yes` answers it; anything but a plain yes is a no.
+    pub fn ask(&self, question: &str) -> Answer {
+        if self.yes {
+            return Answer::Yes;
+        }
+        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return Answer::NobodyThere;
+        }
+        eprint!("{} [y/N] ", visible(question));
+        let mut answer = String::new();
+        let read = std::io::stdin().read_line(&mut answer);
+        let yes = read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
+        if yes { Answer::Yes } else { Answer::No }
     }
 
     /// A sandbox for one call at a time.

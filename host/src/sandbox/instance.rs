@@ -138,10 +138,10 @@ pub(super) async fn run<R>(
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(limits.copy);
     store.set_epoch_deadline(1);
-    let watched = Arc::clone(&watch);
     let lane = Lane::new(engine.lanes());
     let turns = lane.clone();
     let mut ticks = 0u64;
+    let watched = Arc::clone(&watch);
     // Runs at every tick while guest code runs. Looking at the clock here, and not only in the timer below, keeps the promise
     // when the executor is too busy to fire timers.
     store.epoch_deadline_callback(move |_| match watched.interrupted() {

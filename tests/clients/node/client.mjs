@@ -5,7 +5,8 @@
 //   protocol     v2 only: "legacy" (its default), "auto", or a revision to insist on
 //   url, headers Streamable HTTP; else:
 //   command, args, cwd, env   stdio
-//   elicitation  the answer to every question of the server: { action, content }; absent: the client cannot be asked
+//   elicitation  the answer to every question of the server: { action, content }; absent: the client cannot be asked; with
+//                yes: true, every field of the question that wants yes or no is answered with yes
 //   steps        what to do, in order; each leaves an object in the output's `steps`:
 //     { list: true }                     the tools, all pages
 //     { call: { name, arguments } }      with progress: true, timeoutMs, and cancelAfterMs or cancelOnProgress: true
@@ -65,10 +66,16 @@ function makeClient() {
     if (plan.elicitation) {
         client.setRequestHandler(isV2 ? 'elicitation/create' : ElicitRequestSchema, request => {
             seen.elicitations.push(request.params);
-            return plan.elicitation;
+            return answer(plan.elicitation, request.params.requestedSchema);
         });
     }
     return client;
+}
+
+function answer({ action, content, yes }, schema) {
+    if (action !== 'accept') return { action };
+    const fields = Object.entries(schema.properties).filter(([, field]) => yes && field.type === 'boolean');
+    return { action, content: { ...Object.fromEntries(fields.map(([name]) => [name, true])), ...content } };
 }
 
 async function call(client, step) {

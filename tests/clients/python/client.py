@@ -53,7 +53,12 @@ async def on_message(message):
 
 async def on_elicitation(_context, params):
     SEEN["elicitations"].append(as_json(params))
-    return types.ElicitResult(**PLAN["elicitation"])
+    answer = PLAN["elicitation"]
+    if answer["action"] != "accept":
+        return types.ElicitResult(action=answer["action"])
+    fields = SEEN["elicitations"][-1]["requestedSchema"]["properties"] if answer.get("yes") else {}
+    yes = {name: True for name, field in fields.items() if field.get("type") == "boolean"}
+    return types.ElicitResult(action="accept", content=yes | answer.get("content", {}))
 
 
 async def watch(client, *, task_status):

@@ -13,7 +13,7 @@ use crate::cli::{
     commands::call,
     render,
     report::{Failure, exit},
-    session::Session,
+    session::{Answer, Session},
 };
 
 /// `rig approvals`.
@@ -38,9 +38,9 @@ pub fn list(session: &Session, args: &Approvals) -> Result<u8, Failure> {
 pub fn approve(session: &Session, args: &Decide) -> Result<u8, Failure> {
     let project = session.project()?;
     let caller = pipeline(session, &project)?;
+    let token = token(session, &caller, args, "Run this call?")?;
     let decider = decider(session, args);
-    let ended =
-        Session::block_on(call::cancellable(async |cancel| caller.approve(&args.token, decider, cancel).await))?;
+    let ended = Session::block_on(call::cancellable(async |cancel| caller.approve(&token, decider, cancel).await))?;
     call::show(session, ended)
 }
 
@@ -48,9 +48,10 @@ pub fn approve(session: &Session, args: &Decide) -> Result<u8, Failure> {
 pub fn deny(session: &Session, args: &Decide) -> Result<u8, Failure> {
     let project = session.project()?;
     let caller = pipeline(session, &project)?;
+    let token = token(session, &caller, args, "Take this call back?")?;
     let decider = decider(session, args);
     let by = decider.by.clone();
-    let Called { denied, answer, .. } = Session::block_on(caller.deny(&args.token, decider))?;
+    let Called { denied, answer, .. } = Session::block_on(caller.deny(&token, decider))?;
     if denied {
         session.ui.done(&format!("denied by {by}; the call will not run"));
         return Ok(exit::DONE);
@@ -58,6 +59,30 @@ pub fn deny(session: &Session, args: &Decide) -> Result<u8, Failure> {
     let error = answer.ended.err();
     let (message, hints) = error.map(|error| (error.message, error.remediation_hints)).unwrap_or_default();
     Err(Failure::new(message).with_hint(hints.into_iter().next().unwrap_or_default()))
+}
+
+/// The token that was given; else the one of the only call that waits, once it was looked at.
+fn token(session: &Session, caller: &Arc<Caller>, args: &Decide, question: &str) -> Result<String, Failure> {
+    if let Some(token) = &args.token {
+        return Ok(token.clone());
+    }
+    let waiting = Session::block_on(caller.waiting(None))??;
+    let [call] = waiting.as_slice() else {
+        let many = waiting.len();
+        return Err(match many {
+            0 => Failure::new("no call waits for approval")
+                .with_hint("a call that needs approval says so, with its token"),
+            _ => Failure::usage(format!("{many} calls wait for approval"))
+                .with_hint("name one by its token: rig approvals"),
+        });
+    };
+    show(call)?;
+    match session.ask(question) {
+        Answer::Yes => Ok(call.token.clone()),
+        Answer::No => Err(Failure::new("nothing was decided; the call still waits")),
+        Answer::NobodyThere => Err(Failure::new("there is no terminal to ask on")
+            .with_hint("name the call by its token, or say --yes to the one that waits")),
+    }
 }
 
 /// Damaged packs matter when a call of theirs is approved, and are named then.

@@ -1,9 +1,6 @@
 //! `rig install`: plan, ask, commit; or restore what rig.lock says.
 
-use std::{
-    io::{IsTerminal as _, Write as _},
-    time::Instant,
-};
+use std::{io::Write as _, time::Instant};
 
 use rig_host::{
     install::{Action, ConsentRequest, Installer, Options, Plan, Progress, Request, Restored},
@@ -15,7 +12,7 @@ use crate::cli::{
     args::{Install, RuntimeArg},
     progress::Bars,
     report::{Failure, exit},
-    session::Session,
+    session::{Answer, Session},
 };
 
 pub fn run(session: &Session, args: &Install) -> Result<u8, Failure> {
@@ -203,25 +200,17 @@ fn summary(session: &Session, plan: &Plan) {
     }
 }
 
-/// Asks on a terminal; without one, only `--yes` is an answer.
+/// Asks for consent to what was listed.
 fn agree(session: &Session, plan: &Plan) -> Result<(), Failure> {
-    if session.yes {
-        return Ok(());
-    }
     let names: Vec<String> =
         plan.consent().iter().map(|request| format!("{} {}", request.pack, request.version)).collect();
     let names = names.join(", ");
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Failure::new(format!(
+    match session.ask(&format!("Install {names} with this reach?")) {
+        Answer::Yes => Ok(()),
+        Answer::No => Err(Failure::new(format!("{names} was not installed; nothing was changed"))),
+        Answer::NobodyThere => Err(Failure::new(format!(
             "installing {names} needs consent to what is listed above, and there is no terminal to ask on"
         ))
-        .with_hint("read the list, then run the command again with --yes"));
+        .with_hint("read the list, then run the command again with --yes")),
     }
-    eprint!("Install {names} with this reach? [y/N] ");
-    let mut answer = String::new();
-    let read = std::io::stdin().read_line(&mut answer);
-    if read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
-        return Ok(());
-    }
-    Err(Failure::new(format!("{names} was not installed; nothing was changed")))
 }

@@ -35,7 +35,8 @@ pub(super) async fn call(gateway: &Gateway, name: &str, request: Request<Body>) 
         Some(_) => name,
         None => live.names.find(name).unwrap_or(name),
     };
-    let request = call::Request { tool: tool.to_owned(), args: args.to_owned(), context, timeout: None, depth: 0, client: None };
+    let request =
+        call::Request { tool: tool.to_owned(), args: args.to_owned(), context, timeout: None, depth: 0, client: None };
     Ok(answer(gateway.call(&live, request).await))
 }
 
