@@ -55,6 +55,7 @@ fn run(session: &Session, command: Command) -> Result<u8, Failure> {
         Command::Inspect(args) => commands::inspect::run(session, &args),
         Command::Build(args) => commands::build::run(session, &args),
         Command::Tenant(args) => commands::tenant::run(session, &args),
+        Command::Audit(args) => commands::audit::run(session, &args),
         Command::Doctor(args) => commands::doctor::run(session, &args),
         Command::Completions(args) => commands::completions::run(&args),
     }

@@ -1,7 +1,8 @@
 //! The machine's folder of rig (`$RIG_HOME`): the store of components and the caches, shared by all projects of a user.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write as _},
     os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -93,9 +94,65 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The 32 random bytes in a file of a private folder, made when there is none. The file appears whole, for this user only, and is
+/// never replaced: what was made with a key can be read again as long as it is there.
+///
+/// # Errors
+/// When the file can be neither read nor made, or is not of that length.
+pub fn private_key(folder: &Path, name: &str) -> io::Result<[u8; 32]> {
+    match read_key(folder, name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        other => return other,
+    }
+    private_dir(folder)?;
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(&bytes)?;
+    file.as_file().sync_all()?;
+    match file.persist_noclobber(folder.join(name)) {
+        // Another process was faster: its key is the one.
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => read_key(folder, name),
+        Err(error) => Err(error.error),
+        Ok(_) => {
+            fs::File::open(folder)?.sync_all()?;
+            Ok(bytes)
+        }
+    }
+}
+
+/// The bytes of a key that is there already.
+///
+/// # Errors
+/// When there is none, or it is not of the right length.
+pub fn read_key(folder: &Path, name: &str) -> io::Result<[u8; 32]> {
+    let path = folder.join(name);
+    let bytes = fs::read(&path)?;
+    <[u8; 32]>::try_from(&*bytes).map_err(|_| {
+        let (path, length) = (path.display(), bytes.len());
+        io::Error::new(io::ErrorKind::InvalidData, format!("the key in {path} has {length} bytes instead of 32"))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_made_once_and_for_the_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        let keys: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..16).map(|_| scope.spawn(|| private_key(&path, "k").unwrap())).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(keys.iter().all(|key| *key == keys[0] && *key != [0; 32]), "all got the same");
+        assert_eq!(fs::metadata(path.join("k")).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_ne!(private_key(&path, "other").unwrap(), keys[0]);
+        fs::write(path.join("k"), "short").unwrap();
+        let error = private_key(&path, "k").unwrap_err();
+        assert_eq!(error.to_string(), format!("the key in {} has 5 bytes instead of 32", path.join("k").display()));
+    }
 
     #[test]
     fn private_folders_are_closed() {

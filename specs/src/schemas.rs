@@ -1,6 +1,7 @@
 //! The JSON Schemas of all formats and the description of the HTTP API, as they are committed in this crate's folder.
 
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::{config::Config, index::Index, lock::Lock, manifest::Manifest, openapi, rtp};
@@ -23,7 +24,7 @@ pub fn all() -> Vec<(&'static str, String)> {
         ("rtp/tool-result.schema.json", text(&schema::<rtp::ToolResult>("RTP tool result"))),
         ("rtp/tool-error.schema.json", text(&schema::<rtp::ToolError>("RTP tool error"))),
         ("rtp/call-context.schema.json", text(&schema::<rtp::CallContext>("RTP call context"))),
-        ("openapi.json", text_of(&openapi::description())),
+        ("openapi.json", text(&openapi::description())),
         ("rtp/approval-required.schema.json", text(&schema::<rtp::ApprovalRequired>("RTP approval required"))),
     ]
 }
@@ -34,11 +35,7 @@ fn schema<T: JsonSchema>(title: &str) -> Schema {
     schema
 }
 
-fn text(schema: &Schema) -> String {
-    text_of(schema.as_value())
-}
-
-fn text_of(value: &Value) -> String {
+fn text(value: &impl Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');
     text

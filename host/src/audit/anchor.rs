@@ -6,7 +6,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Write as _},
+    io,
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
@@ -15,7 +15,7 @@ use rig_specs::Sha256;
 use ring::hmac;
 
 use super::chain::Link;
-use crate::home::private_dir;
+use crate::home::{private_dir, private_key, read_key};
 
 /// `rig-anchor 1`, the number in 20 digits, the hash, the authentication: one length, so that it is written in place.
 const PREFIX: &str = "rig-anchor 1";
@@ -56,8 +56,8 @@ pub(super) fn read(anchors: &Path, log: &Path) -> io::Result<Noted> {
         other => other.map(Some),
     };
     let Some(file) = open(path(anchors, log)?)? else { return Ok(Noted::Nothing) };
-    match read_key(anchors) {
-        Ok(key) => noted(&file, &key),
+    match read_key(anchors, KEY) {
+        Ok(key) => noted(&file, &authenticator(key)),
         // A note that cannot be checked is no note of this machine.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Noted::Broken),
         Err(error) => Err(error),
@@ -68,7 +68,7 @@ impl Anchor {
     /// Opens the note about a log, which must exist, and makes folder, key and note when they are missing.
     pub(super) fn open(anchors: &Path, log: &Path) -> io::Result<Self> {
         private_dir(anchors)?;
-        let key = make_key(anchors)?;
+        let key = authenticator(private_key(anchors, KEY)?);
         let path = path(anchors, log)?;
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         let noted = noted(&file, &key)?;
@@ -145,33 +145,8 @@ fn parse(note: &[u8], key: &hmac::Key) -> Option<Link> {
     Some(Link { seq: seq.parse().ok()?, hash: hash.parse().ok()? })
 }
 
-fn read_key(anchors: &Path) -> io::Result<hmac::Key> {
-    let bytes = std::fs::read(anchors.join(KEY))?;
-    match bytes.len() {
-        32 => Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes)),
-        length => Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("the key in {} has {length} bytes instead of 32", anchors.join(KEY).display()),
-        )),
-    }
-}
-
-/// The key, made when there is none. It appears whole under its name, and is never replaced.
-fn make_key(anchors: &Path) -> io::Result<hmac::Key> {
-    match read_key(anchors) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        other => return other,
-    }
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    let mut file = tempfile::NamedTempFile::new_in(anchors)?;
-    file.write_all(&bytes)?;
-    file.as_file().sync_all()?;
-    match file.persist_noclobber(anchors.join(KEY)) {
-        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
-        // Another process may have been faster: then its key is the one.
-        _ => read_key(anchors),
-    }
+fn authenticator(key: [u8; 32]) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, &key)
 }
 
 #[cfg(test)]

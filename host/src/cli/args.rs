@@ -71,6 +71,9 @@ pub enum Command {
     Build(Build),
     /// Make tokens for tenants of the gateway, or list the tenants
     Tenant(Tenant),
+    /// Ask the audit log who called what, check that nobody changed it, or write it out
+    #[command(subcommand)]
+    Audit(Audit),
     /// Look for problems with this machine and this project
     Doctor(Doctor),
     /// Print a completion script for a shell
@@ -318,6 +321,84 @@ pub struct Build {
     /// Where to write the component; DIR/ID-VERSION.wasm when absent
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Show calls, newest first
+    Query(AuditQuery),
+    /// Check that no row was changed, added or removed
+    Verify(AuditVerify),
+    /// Write the log out, oldest row first
+    Export(AuditExport),
+}
+
+/// Which rows; everything that is given must match.
+#[derive(Debug, Args)]
+pub struct AuditFilter {
+    /// From this time on: RFC 3339, or how long ago, such as 90s, 30m, 2h, 7d, 2w
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Before this time: RFC 3339, or how long ago
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Calls of this tenant
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
+    /// Calls of this actor
+    #[arg(long, value_name = "NAME")]
+    pub actor: Option<String>,
+    /// Calls of this tool
+    #[arg(long, value_name = "TOOL")]
+    pub tool: Option<String>,
+    /// Calls that succeeded
+    #[arg(long, conflicts_with = "failed")]
+    pub ok: bool,
+    /// Calls that did not
+    #[arg(long)]
+    pub failed: bool,
+    /// Rows that are no calls too: intents of risky calls, and what retention removed
+    #[arg(long)]
+    pub intents: bool,
+    /// How many rows at most
+    #[arg(long, value_name = "NUMBER")]
+    pub limit: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub struct AuditQuery {
+    #[command(flatten)]
+    pub filter: AuditFilter,
+    /// Print JSON, with every column
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct AuditVerify {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct AuditExport {
+    #[command(flatten)]
+    pub filter: AuditFilter,
+    /// JSON lines, or CSV for a spreadsheet
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = AuditFormat::Jsonl)]
+    pub format: AuditFormat,
+    /// Where to write; stdout when absent. A file that is there is not overwritten
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AuditFormat {
+    /// One JSON object a line
+    Jsonl,
+    /// Comma-separated values with a heading
+    Csv,
 }
 
 #[derive(Debug, Args)]

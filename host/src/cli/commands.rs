@@ -1,6 +1,7 @@
 //! One short file a command, each a thin layer over the library.
 
 pub mod approvals;
+pub mod audit;
 pub mod build;
 pub mod call;
 pub mod completions;

@@ -1,6 +1,11 @@
 //! The log of a running gateway, on stderr: lines for people, or JSON for programs.
 
-use tracing_subscriber::{filter::LevelFilter, fmt};
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    fmt,
+    layer::{Layer as _, SubscriberExt as _},
+    util::SubscriberInitExt as _,
+};
 
 use super::render::Ui;
 
@@ -11,10 +16,9 @@ pub fn start(ui: Ui, json: bool) {
         Ui { verbose: true, .. } => LevelFilter::DEBUG,
         Ui { .. } => LevelFilter::INFO,
     };
-    let builder = fmt().with_writer(std::io::stderr).with_max_level(level).with_target(false);
-    if json {
-        builder.json().flatten_event(true).init();
-    } else {
-        builder.with_ansi(false).init();
-    }
+    // What the protocol's library has to say is about the protocol, and mostly that a client came or went.
+    let targets = Targets::new().with_default(level).with_target("rmcp", level.min(LevelFilter::WARN));
+    let layer = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let layer = if json { layer.json().flatten_event(true).boxed() } else { layer.with_ansi(false).boxed() };
+    tracing_subscriber::registry().with(layer.with_filter(targets)).init();
 }

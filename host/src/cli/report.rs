@@ -148,6 +148,7 @@ impl IntoHint for Option<String> {
 
 classified!(
     rig_host::approvals::ApprovalError,
+    rig_host::audit::AuditError,
     rig_host::build::BuildError,
     rig_host::egress::Error,
     rig_host::gateway::GatewayError,

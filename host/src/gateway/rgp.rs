@@ -3,14 +3,14 @@
 //! Everything here is translation. What a call may do is decided by the pipeline, and who calls by [`super::http`]. A failed call is
 //! an answer like any other (200 and a result with its error); a status of its own means that no call came about.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     Router,
     body::Body,
     extract::State,
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, header::CONTENT_TYPE};
@@ -53,7 +53,7 @@ pub(super) fn router(gateway: &Arc<Gateway>) -> Router {
     let routes = Router::new()
         .route("/openapi.json", get(openapi))
         .route("/v1/tools", get(tools::list))
-        .route("/v1/tools/{last}", get(tool).post(tool))
+        .route("/v1/tools/{last}", any(tool))
         .route("/v1/approvals", get(approvals::list))
         .route("/v1/approvals/{last}", post(decision))
         .route("/v1/audit/query", post(audit::query))
@@ -112,12 +112,12 @@ async fn wrong_method(request: Request<Body>) -> Response {
 /// `/v1/tools/{name}` and `/v1/tools/{name}:call`.
 async fn tool(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Answer {
     let last = last_segment(request.uri().path())?;
-    let calls = request.method() == Method::POST;
+    let method = request.method();
     match last.strip_suffix(CALL) {
-        Some(name) if calls => call::call(&gateway, name, request).await,
+        Some(name) if method == Method::POST => call::call(&gateway, bounded(name)?, request).await,
         Some(_) => Err(Problem::method_not_allowed("POST")),
-        None if calls => Err(Problem::method_not_allowed("GET, HEAD")),
-        None => tools::one(&gateway, &last, &request),
+        None if method == Method::GET || method == Method::HEAD => tools::one(&gateway, bounded(&last)?, &request),
+        None => Err(Problem::method_not_allowed("GET, HEAD")),
     }
 }
 
@@ -125,9 +125,9 @@ async fn tool(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> An
 async fn decision(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Answer {
     let last = last_segment(request.uri().path())?;
     if let Some(token) = last.strip_suffix(APPROVE) {
-        approvals::approve(&gateway, token, request).await
+        approvals::approve(&gateway, bounded(token)?, request).await
     } else if let Some(token) = last.strip_suffix(DENY) {
-        approvals::deny(&gateway, token, request).await
+        approvals::deny(&gateway, bounded(token)?, request).await
     } else {
         Err(Problem::not_found("what is done with an approval is `:approve` or `:deny`"))
     }
@@ -137,11 +137,16 @@ async fn decision(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -
 fn last_segment(path: &str) -> Result<String, Problem> {
     let last = path.rsplit('/').next().unwrap_or_default();
     let text = percent_decode_str(last).decode_utf8();
-    let text = text.map_err(|_| Problem::bad_request("the path is not UTF-8"))?;
-    if text.chars().count() > MAX_NAME {
-        return Err(Problem::bad_request(format!("a name in a path has at most {MAX_NAME} characters")));
+    text.map(Cow::into_owned).map_err(|_| Problem::bad_request("the path is not UTF-8"))
+}
+
+/// Names in paths stand in the audit log, so they have an end.
+fn bounded(name: &str) -> Result<&str, Problem> {
+    match name.chars().count() {
+        1..=MAX_NAME => Ok(name),
+        0 => Err(Problem::not_found("the path names nothing")),
+        _ => Err(Problem::bad_request(format!("a name in a path has at most {MAX_NAME} characters"))),
     }
-    Ok(text.into_owned())
 }
 
 /// Who calls, as it was found out before any route.
@@ -184,7 +189,10 @@ mod tests {
     fn names_in_paths_are_decoded_and_bounded() {
         assert_eq!(last_segment("/v1/tools/a%2Eb%20c").as_deref(), Ok("a.b c"));
         assert_eq!(last_segment("/v1/tools/%ff"), Err(Problem::bad_request("the path is not UTF-8")));
-        let long = format!("/v1/tools/{}", "é".repeat(MAX_NAME + 1));
-        assert_eq!(last_segment(&long), Err(Problem::bad_request("a name in a path has at most 200 characters")));
+        let long = "é".repeat(MAX_NAME);
+        assert_eq!(bounded(&long), Ok(long.as_str()));
+        let longer = Problem::bad_request("a name in a path has at most 200 characters");
+        assert_eq!(bounded(&(long.clone() + "é")), Err(longer));
+        assert_eq!(bounded(""), Err(Problem::not_found("the path names nothing")));
     }
 }

@@ -334,7 +334,8 @@ fn lines(asked: &Capabilities, tools: Option<&[ToolSummary]>) -> BTreeSet<String
     }
     lines.extend(invoke(asked).into_iter().map(|tool| format!("calls the tool {tool}")));
     if let Some(ask) = &asked.ask {
-        lines.insert(plain(&format!("asks you for input: {}", ask.description)));
+        let what = if ask.description.is_empty() { String::new() } else { format!(": {}", ask.description) };
+        lines.insert(plain(&format!("asks you for input{what}")));
     }
     let sizes = [("memory", asked.limits.memory), ("output", asked.limits.output)];
     lines.extend(sizes.into_iter().filter_map(|(name, size)| Some(format!("limit: {name} {}", size?))));

@@ -102,7 +102,7 @@ mod tests {
     }
 
     const SHORT: Duration = Duration::from_millis(40);
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     #[tokio::test]
     async fn a_pause_puts_the_deadline_off_by_its_own_length() {

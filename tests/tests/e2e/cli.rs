@@ -7,6 +7,7 @@ use rig_tests::Project;
 use serde_json::Value;
 
 const COMMANDS: [&str; 14] = [
+    "audit",
     "init",
     "install",
     "uninstall",
@@ -51,6 +52,11 @@ fn wrong_usage_is_exit_code_two_and_explained_on_stderr() {
         &["nope"],
         &["instal", "echo"],
         &["--nope"],
+        &["audit"],
+        &["audit", "query", "--limit", "0"],
+        &["audit", "query", "--ok", "--failed"],
+        &["audit", "query", "--since", "yesterday"],
+        &["audit", "export", "--format", "xml"],
         &["init", "extra", "arguments"],
         &["init", "--index-url"],
         &["install", "--runtime", "ruby", "echo"],

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "what is skipped on a machine is said")]
 
 mod approvals;
+mod audit;
 mod call;
 mod canary;
 mod cli;

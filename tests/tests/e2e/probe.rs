@@ -1,6 +1,7 @@
 //! Every function of the host, called by a guest that the SDK built: storage, settings, clock, random numbers, log, calls to other
 //! tools, and how a guest's crash, loop and hunger end.
 
+use rig_specs::manifest::AskDecl;
 use rig_tests::{Output, Project, packs};
 use serde_json::{Value, json};
 
@@ -159,6 +160,13 @@ fn a_pack_that_was_not_granted_questions_asks_nobody() {
         error["message"],
         "this pack may not ask people: its manifest has no [ask], or the project did not grant it"
     );
+
+    // A lock that grants what the component does not ask for is refused, and so is one that was cut down.
+    project.edit_lock("probe", |pack| pack.granted.ask = Some(AskDecl::default()));
+    let wider = project.call("probe.time.tell", json!({}));
+    wider.fails_with(1).explains(&["rig.lock grants `probe` what its manifest does not ask for: asks you for input"]);
+    project.edit_lock("probe", |pack| pack.granted.ask = None);
+    assert!(call(&project, "time.tell", json!({})).output()["number"].is_u64(), "control");
 
     // With it, the person who installs is told, and the lock says so.
     let file = project.write("probe.wasm", packs::released(&packs::built("probe"), "0.1.1"));

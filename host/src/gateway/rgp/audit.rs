@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::{body::Body, extract::State};
 use http::Request;
-use rig_specs::rgp::AuditQuery;
+use jiff::Timestamp;
+use rig_specs::rgp::{AuditPage, AuditQuery};
 use serde_json::Value;
 
 use super::{
@@ -30,6 +31,9 @@ pub(super) async fn query(State(gateway): State<Arc<Gateway>>, request: Request<
     if identity.scope.is_some() {
         query.tenant_id = identity.tenant_of(query.tenant_id)?;
     }
+    if is_backwards(&query) {
+        return json(&AuditPage { entries: Vec::new(), total: 0, has_more: false });
+    }
     let path = gateway.audit_path.clone();
     // The file is read, on a thread that may wait for a disk.
     let found = tokio::task::spawn_blocking(move || read::query(&path, &query, Events::Calls)).await;
@@ -41,8 +45,21 @@ pub(super) async fn query(State(gateway): State<Arc<Gateway>>, request: Request<
     }
 }
 
+/// Whether the query is for a time that ends before it begins. No row is in it; every part of the query is right all the same.
+fn is_backwards(query: &AuditQuery) -> bool {
+    let time = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<Timestamp>().ok());
+    time(&query.start_time).zip(time(&query.end_time)).is_some_and(|(start, end)| start > end)
+}
+
 fn parsed(text: &str) -> Result<AuditQuery, Problem> {
-    let object = envelope::object(text)?;
+    let mut object = envelope::object(text)?;
+    // `10.0` is an integer to a schema, and some languages write no other.
+    if let Some(limit) = object.get_mut("limit")
+        && let Some(number) = limit.as_f64().filter(|number| number.fract() == 0.0)
+        && let Ok(whole) = format!("{number}").parse::<u32>()
+    {
+        *limit = whole.into();
+    }
     serde_path_to_error::deserialize(Value::Object(object)).map_err(|error| {
         let (path, why) = (error.path().to_string(), error.inner().to_string());
         let place = if path == "." { String::new() } else { format!("`{}`: ", crate::words::plain(&path)) };
@@ -60,7 +77,9 @@ mod tests {
         let expected =
             AuditQuery { tool_name: Some("a.b.c".into()), ok: Some(false), limit: Some(5), ..AuditQuery::default() };
         assert_eq!(query, expected);
+        assert_eq!(parsed(r#"{"limit":5.0}"#).unwrap().limit, Some(5));
         for (text, why) in [
+            (r#"{"limit":5.5}"#, "`limit`: invalid type: floating point `5.5`, expected u32"),
             (r#"{"limit":-1}"#, "`limit`: invalid value: integer `-1`, expected u32"),
             (r#"{"ok":"yes"}"#, "`ok`: invalid type: string \"yes\", expected a boolean"),
             (

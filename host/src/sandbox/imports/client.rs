@@ -28,7 +28,7 @@ use generated::{Answer, AskError as Refusal};
 /// Questions of one call. More is an interview, and should be arguments.
 const MAX_QUESTIONS: usize = 8;
 /// How long one question waits for a person: long enough to look something up, short enough to give back what the call holds.
-const ANSWER_TIME: Duration = Duration::from_secs(300);
+const ANSWER_TIME: Duration = Duration::from_mins(5);
 /// The length of a question's key in bytes.
 const MAX_KEY: usize = 64;
 /// The length of a question's message in bytes: a few paragraphs.
