@@ -1,0 +1,49 @@
+//! Tools that cannot work without something the client must have: their input schema says so in `x-mcp-requires`, a list of client
+//! capabilities such as `elicitation`. A client that lacks one is told before anything runs.
+
+use rmcp::{ErrorData, model::ClientCapabilities};
+use serde_json::{Map, Value, json};
+
+/// The keyword in the root of an input schema.
+const KEYWORD: &str = "x-mcp-requires";
+
+/// Refuses a call that the client cannot support.
+pub(super) fn check(input_schema: &Value, client: Option<&ClientCapabilities>) -> Result<(), ErrorData> {
+    let Some(needed) = input_schema.get(KEYWORD).and_then(Value::as_array) else { return Ok(()) };
+    let has = client.map_or(Value::Null, |client| json!(client));
+    let missing: Map<String, Value> = needed
+        .iter()
+        .filter_map(Value::as_str)
+        .filter(|name| has.get(name).is_none())
+        .map(|name| (name.to_owned(), json!({})))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = missing.keys().map(String::as_str).collect();
+    let message = format!("this tool needs a client with the capability {}", names.join(" and "));
+    let data = json!({ "requiredCapabilities": missing });
+    Err(ErrorData::new(rmcp::model::ErrorCode::MISSING_REQUIRED_CLIENT_CAPABILITY, message, Some(data)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_missing_is_named() {
+        let schema = json!({ "type": "object", "x-mcp-requires": ["elicitation", "sampling"] });
+        let client: ClientCapabilities = serde_json::from_value(json!({ "elicitation": {} })).unwrap();
+        let error = check(&schema, Some(&client)).unwrap_err();
+        assert_eq!(error.code.0, -32021);
+        assert_eq!(error.data, Some(json!({ "requiredCapabilities": { "sampling": {} } })));
+        assert!(error.message.ends_with("the capability sampling"), "{}", error.message);
+        let error = check(&schema, None).unwrap_err();
+        assert_eq!(error.data, Some(json!({ "requiredCapabilities": { "elicitation": {}, "sampling": {} } })));
+
+        let both = serde_json::from_value(json!({ "elicitation": {}, "sampling": {} })).unwrap();
+        assert_eq!(check(&schema, Some(&both)), Ok(()));
+        assert_eq!(check(&json!({ "type": "object" }), None), Ok(()));
+        assert_eq!(check(&json!({ "x-mcp-requires": "sampling" }), None), Ok(()), "not a list");
+    }
+}
