@@ -2,8 +2,8 @@
 //! handshake and sessions, and the stateless one of 2026-07-28.
 //!
 //! rmcp has the protocol; what is here says what rig's tools are in it. [`server`] answers the methods, [`listing`] shows the tools,
-//! [`call`] takes a call to the pipeline and back, [`content`] says what an answer looks like, [`lines`] and [`http`] carry the
-//! messages. No method grants a capability, installs a pack, or approves a call: a person who is asked in front of the client does
+//! [`call`] takes a call to the pipeline and back, [`ask`] takes questions to the person and [`content`] answers to the model,
+//! [`lines`] and [`http`] carry the messages. No method grants a capability, installs a pack, or approves a call: a person who is asked in front of the client does
 //! that, if the project allows it.
 
 #![allow(deprecated, reason = "rmcp marks what the newest revision drops, and the older ones still have it")]
@@ -16,13 +16,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::Gateway;
 
+mod approve;
+mod ask;
 mod call;
 mod content;
 mod http;
 mod lines;
 mod listing;
+mod needs;
 mod server;
 mod sessions;
+mod state;
 
 use listing::Listings;
 use sessions::Sessions;
@@ -35,6 +39,8 @@ struct Shared {
     gateway: Arc<Gateway>,
     listings: Listings,
     sessions: Arc<Sessions>,
+    /// Seals what clients of the stateless era carry for us.
+    seal: Option<state::Seal>,
 }
 
 impl Shared {
@@ -43,6 +49,7 @@ impl Shared {
             gateway: Arc::clone(gateway),
             listings: Listings::default(),
             sessions: Arc::new(Sessions::default()),
+            seal: state::Seal::new(),
         })
     }
 

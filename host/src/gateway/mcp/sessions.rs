@@ -83,11 +83,6 @@ impl Sessions {
         self.known().get(id).map(|known| known.gone.clone())
     }
 
-    /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        self.known().len()
-    }
-
     /// Ends the sessions that have been silent for too long at a point in time.
     pub(super) async fn end_idle(&self, now: Instant) {
         let is_idle = |known: &Known| known.streams == 0 && now.saturating_duration_since(known.used) >= IDLE;
