@@ -103,6 +103,39 @@ fn the_defaults_of_settings_are_true() {
 }
 
 #[test]
+fn the_page_about_the_api_has_every_path_and_status() {
+    let page = read("docs/http-api.md");
+    let description: Value = serde_json::from_str(&read("specs/openapi.json")).unwrap();
+    let (mut paths, mut statuses) = (BTreeSet::new(), BTreeSet::new());
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            paths.insert((path.clone(), method.to_uppercase()));
+            statuses.extend(operation["responses"].as_object().unwrap().keys().cloned());
+        }
+    }
+    let table = |title: &str| {
+        let (_, rest) = page.split_once(&format!("## {title}\n")).unwrap();
+        rest.split("\n## ").next().unwrap().to_owned()
+    };
+    let cells = |line: &str| line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+    let named = table("Paths")
+        .lines()
+        .filter(|line| line.starts_with("| `/"))
+        .map(cells)
+        .map(|cells| (cells[0].trim_matches('`').to_owned(), cells[1].clone()))
+        .collect::<BTreeSet<_>>();
+    assert_eq!(named, paths);
+    let refused = table("Answers and refusals");
+    let refused: BTreeSet<_> = refused
+        .lines()
+        .filter(|line| line.starts_with("| 4") || line.starts_with("| 5"))
+        .map(|line| cells(line)[0].clone())
+        .collect();
+    statuses.retain(|status| status >= &"400".to_owned());
+    assert_eq!(refused, statuses);
+}
+
+#[test]
 fn every_command_and_option_is_described() {
     let page = read("docs/cli.md");
     let section = |title: &str| {

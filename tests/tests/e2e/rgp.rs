@@ -209,7 +209,7 @@ fn audit_queries_are_checked_and_answered() {
 #[test]
 fn calls_are_counted_and_logged_without_their_arguments() {
     let project = Project::with(&["echo"]);
-    let gateway = Gateway::start_with(&project, &["--log-json"]);
+    let gateway = Gateway::start_with(&project, &["--log-json", "--verbose"]);
     let body =
         json!({ "args": { "message": "canary-in-the-arguments" }, "context": { "actor": "zoe", "request_id": "r-7" } });
     let _ = gateway.post(CALL, body);

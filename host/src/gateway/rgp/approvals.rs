@@ -30,7 +30,7 @@ pub(super) async fn list(State(gateway): State<Arc<Gateway>>, request: Request<B
 
 pub(super) async fn approve(gateway: &Gateway, token: &str, request: Request<Body>) -> Answer {
     let decider = decider(request).await?;
-    Ok(call::answer(gateway.approve(&gateway.live(), token, decider).await))
+    Ok(call::answer(&gateway.approve(&gateway.live(), token, decider).await))
 }
 
 pub(super) async fn deny(gateway: &Gateway, token: &str, request: Request<Body>) -> Answer {
@@ -39,7 +39,7 @@ pub(super) async fn deny(gateway: &Gateway, token: &str, request: Request<Body>)
     if called.denied {
         return json(&Denied { denied: true, token: token.to_owned() });
     }
-    Ok(call::answer(called))
+    Ok(call::answer(&called))
 }
 
 /// Who decides, once it is certain that they may.
@@ -47,10 +47,8 @@ async fn decider(request: Request<Body>) -> Result<Decider, Problem> {
     let identity = identity(&request);
     identity.must_approve()?;
     let text = body::text(request, MAX_BODY).await?;
-    if !text.is_empty() {
-        if !envelope::object(&text)?.is_empty() {
-            return Err(Problem::invalid("a decision has no body, or an empty object: what runs is what was stored"));
-        }
+    if !text.is_empty() && !envelope::object(&text)?.is_empty() {
+        return Err(Problem::invalid("a decision has no body, or an empty object: what runs is what was stored"));
     }
     Ok(Decider { by: by(&identity), tenant: identity.scope })
 }

@@ -37,11 +37,11 @@ pub(super) async fn call(gateway: &Gateway, name: &str, request: Request<Body>) 
     };
     let request =
         call::Request { tool: tool.to_owned(), args: args.to_owned(), context, timeout: None, depth: 0, client: None };
-    Ok(answer(gateway.call(&live, request).await))
+    Ok(answer(&gateway.call(&live, request).await))
 }
 
 /// The answer of a call: a result, whether it succeeded or not.
-pub(super) fn answer(called: Called) -> Response {
+pub(super) fn answer(called: &Called) -> Response {
     let id = HeaderValue::try_from(called.answer.correlation_id.as_str());
     let mut response = match text(&called.answer) {
         Ok(text) => json_text(text),

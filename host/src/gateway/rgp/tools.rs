@@ -58,13 +58,11 @@ fn revalidate(response: &mut Response, tag: HeaderValue) {
 pub(super) fn one(gateway: &Gateway, name: &str, request: &Request<Body>) -> Answer {
     let (live, tenant) = (gateway.live(), identity(request).tenant);
     let mut tools = live.offered(tenant.as_deref());
-    match tools.find(|tool| tool.name == name) {
-        Some(tool) => json(&tool),
-        None => {
-            let name: String = name.escape_debug().collect();
-            Err(Problem::not_found(format!("there is no tool `{name}` here; GET /v1/tools lists those that there are")))
-        }
+    if let Some(tool) = tools.find(|tool| tool.name == name) {
+        return json(&tool);
     }
+    let name: String = name.escape_debug().collect();
+    Err(Problem::not_found(format!("there is no tool `{name}` here; GET /v1/tools lists those that there are")))
 }
 
 /// The format that a query asks for; none is rig's own.
