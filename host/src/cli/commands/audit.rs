@@ -53,7 +53,7 @@ fn query(session: &Session, path: &Path, args: &args::AuditQuery) -> Result<u8, 
 }
 
 fn cells(entry: &AuditEntry) -> Vec<String> {
-    let outcome = entry.outcome.map_or(entry.event.as_str(), rig_specs::rgp::Outcome::as_str);
+    let outcome = entry.outcome.map_or(entry.event.as_str(), |outcome| outcome.as_str());
     let milliseconds = entry.outcome.map_or_else(String::new, |_| format!("{:.1}", entry.duration_ms));
     let error = entry.error_type.map_or("", rig_specs::rtp::ErrorKind::as_str);
     vec![
