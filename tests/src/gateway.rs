@@ -130,6 +130,11 @@ impl Gateway {
         Answer::read(&mut BufReader::new(stream))
     }
 
+    /// Sends a signal, for example `TERM`, and does not wait.
+    pub fn signal(&self, name: &str) {
+        self.child.signal(name);
+    }
+
     /// Kills it as `kill -9` does. Says whether it was still running.
     pub fn kill(self) -> bool {
         self.child.kill()

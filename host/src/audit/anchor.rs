@@ -19,7 +19,8 @@ use crate::home::{private_dir, private_key, read_key};
 
 /// `rig-anchor 1`, the number in 20 digits, the hash, the authentication: one length, so that it is written in place.
 const PREFIX: &str = "rig-anchor 1";
-const LENGTH: usize = PREFIX.len() + 1 + 20 + 1 + 64 + 1 + 64 + 1;
+const BODY: usize = PREFIX.len() + 1 + 20 + 1 + 64;
+const LENGTH: usize = BODY + 1 + 64 + 1;
 /// The key's file in the folder of anchors.
 const KEY: &str = "key";
 
@@ -39,8 +40,8 @@ pub(super) enum Noted {
 pub(super) struct Anchor {
     file: File,
     key: hmac::Key,
-    /// The note as this process last saw it.
-    noted: Noted,
+    /// The note as this process last wrote it. Found unchanged, it needs no second look.
+    written: Option<([u8; LENGTH], Link)>,
 }
 
 /// Where the note about a log is.
@@ -71,8 +72,7 @@ impl Anchor {
         let key = authenticator(private_key(anchors, KEY)?);
         let path = path(anchors, log)?;
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        let noted = noted(&file, &key)?;
-        Ok(Self { file, key, noted })
+        Ok(Self { file, key, written: None })
     }
 
     /// Notes the new end of the chain, unless the log lacks what was noted before: then the note stays, for verifying to find.
@@ -93,8 +93,7 @@ impl Anchor {
     }
 
     fn advance_locked(&mut self, before: Link, head: Link, hash_of: impl Fn(u64) -> Option<Sha256>) -> io::Result<()> {
-        self.noted = noted(&self.file, &self.key)?;
-        let holds = match self.noted {
+        let holds = match self.look()? {
             Noted::Nothing => true,
             Noted::Broken => false,
             Noted::Head(noted) if noted.seq == before.seq => noted.hash == before.hash,
@@ -103,21 +102,41 @@ impl Anchor {
             Noted::Head(noted) => hash_of(noted.seq) == Some(noted.hash),
         };
         if holds {
-            self.file.write_all_at(&sealed(head, &self.key), 0)?;
-            self.noted = Noted::Head(head);
+            let note = sealed(head, &self.key);
+            self.file.write_all_at(&note, 0)?;
+            self.written = Some((note, head));
         }
         Ok(())
     }
+
+    fn look(&self) -> io::Result<Noted> {
+        if let Some((written, head)) = &self.written {
+            let mut found = [0; LENGTH + 1];
+            let length = self.file.read_at(&mut found, 0)?;
+            if found.get(..length) == Some(&written[..]) {
+                return Ok(Noted::Head(*head));
+            }
+        }
+        noted(&self.file, &self.key)
+    }
 }
 
-fn body(head: Link) -> String {
-    format!("{PREFIX} {:020} {}", head.seq, head.hash.hex())
-}
-
-fn sealed(head: Link, key: &hmac::Key) -> Vec<u8> {
-    let body = body(head);
-    let tag = hmac::sign(key, body.as_bytes());
-    format!("{body} {}\n", hex::encode(tag)).into_bytes()
+fn sealed(head: Link, key: &hmac::Key) -> [u8; LENGTH] {
+    let mut note = [b' '; LENGTH];
+    let (body, rest) = note.split_at_mut(BODY);
+    body[..PREFIX.len()].copy_from_slice(PREFIX.as_bytes());
+    let (number, hash) = body[PREFIX.len() + 1..].split_at_mut(21);
+    let mut left = head.seq;
+    for digit in number[..20].iter_mut().rev() {
+        *digit = b'0' + u8::try_from(left % 10).unwrap_or_default();
+        left /= 10;
+    }
+    // Each slice has the length of what is written.
+    let _ = hex::encode_to_slice(head.hash.as_bytes(), hash);
+    let tag = hmac::sign(key, body);
+    let _ = hex::encode_to_slice(tag, &mut rest[1..=64]);
+    rest[65] = b'\n';
+    note
 }
 
 fn noted(file: &File, key: &hmac::Key) -> io::Result<Noted> {
@@ -202,7 +221,7 @@ mod tests {
         let mut changed = good.clone();
         changed[PREFIX.len() + 20] = b'2';
         let wrong_key = hmac::Key::new(hmac::HMAC_SHA256, b"guess");
-        for bad in [changed, good[..50].to_vec(), [&good[..], b"x"].concat(), sealed(at(2), &wrong_key)] {
+        for bad in [changed, good[..50].to_vec(), [&good[..], b"x"].concat(), sealed(at(2), &wrong_key).to_vec()] {
             fs::write(&path, bad).unwrap();
             assert_eq!(read(&anchors, &log).unwrap(), Noted::Broken);
             anchor.advance(at(3), at(4), all_there).unwrap();

@@ -105,7 +105,11 @@ impl Stored {
     /// The row's hash after that of the row before it. `buffer` is only there to be used again.
     pub(super) fn hash(&self, previous: &Sha256, buffer: &mut Vec<u8>) -> Sha256 {
         buffer.clear();
-        buffer.extend_from_slice(previous.to_string().as_bytes());
+        buffer.extend_from_slice(b"sha256:");
+        let digits = buffer.len();
+        buffer.resize(digits + 64, 0);
+        // Twice as many digits as bytes: it fits.
+        let _ = hex::encode_to_slice(previous.as_bytes(), &mut buffer[digits..]);
         self.write_canonical(buffer);
         Sha256::from_bytes(sha2::Sha256::digest(buffer).into())
     }

@@ -110,10 +110,10 @@ impl Reader<'_> {
                 let cut = wanted.cuts(row.get(2)?, row.get(3)?);
                 let times = if cut { Some(row.get_ref(5)?.as_blob().map_err(rusqlite::Error::from)?) } else { None };
                 let columns = row.get_ref(4)?.as_blob().map_err(rusqlite::Error::from)?;
-                let Some(found) = wanted.matches(columns, times) else { return Ok(Some(number(row, 1)?)) };
-                total += found.len() as u64;
                 let room = limit.saturating_sub(newest.len());
-                newest.extend(found.iter().rev().take(room).map(|position| first + u64::from(*position)));
+                let Some(found) = wanted.matches(columns, times, room) else { return Ok(Some(number(row, 1)?)) };
+                total += found.count;
+                newest.extend(found.newest.iter().map(|position| first + *position as u64));
             }
             Ok(None)
         };

@@ -103,7 +103,8 @@ impl Builder {
         columns.extend(&self.flags);
         for names in &self.names {
             names.rows.iter().for_each(|id| columns.extend(id.to_le_bytes()));
-            columns.extend((names.order.len() as u64).to_le_bytes());
+            let length: usize = names.order.iter().map(|name| 8 + name.len()).sum();
+            columns.extend((length as u64).to_le_bytes());
             for name in &names.order {
                 columns.extend((name.len() as u64).to_le_bytes());
                 columns.extend(name.as_bytes());
@@ -137,8 +138,14 @@ pub(super) struct Wanted {
 /// The columns of a summary, read in place.
 struct Columns<'a> {
     flags: &'a [u8],
-    /// For each of tenant, actor and tool the rows' numbers of names, and the names.
-    names: [(&'a [u8], Vec<&'a [u8]>); 3],
+    names: [Column<'a>; 3],
+}
+
+/// For each row the number of its name, and the names one after the other, each with its length before it.
+#[derive(Clone, Copy, Default)]
+struct Column<'a> {
+    rows: &'a [u8],
+    names: &'a [u8],
 }
 
 impl<'a> Columns<'a> {
@@ -147,15 +154,29 @@ impl<'a> Columns<'a> {
         let mut rest = bytes.strip_prefix(&[FORMAT])?;
         let rows = take_number(&mut rest)?;
         let flags = take(&mut rest, rows)?;
-        let mut names = [(); 3].map(|()| (&[][..], Vec::new()));
-        for (ids, order) in &mut names {
-            *ids = take(&mut rest, rows.checked_mul(2)?)?;
-            for _ in 0..take_number(&mut rest)? {
-                let length = take_number(&mut rest)?;
-                order.push(take(&mut rest, length)?);
-            }
+        let mut names = [Column::default(); 3];
+        for column in &mut names {
+            column.rows = take(&mut rest, rows.checked_mul(2)?)?;
+            let length = take_number(&mut rest)?;
+            column.names = take(&mut rest, length)?;
         }
         rest.is_empty().then_some(Self { flags, names })
+    }
+}
+
+impl Column<'_> {
+    /// The number of a name, if a row has it; the outer none when rig never wrote these bytes.
+    fn find(self, wanted: &str) -> Option<Option<[u8; 2]>> {
+        let mut rest = self.names;
+        let mut id = 0_u16;
+        while !rest.is_empty() {
+            let length = take_number(&mut rest)?;
+            if take(&mut rest, length)? == wanted.as_bytes() {
+                return Some(Some(id.to_le_bytes()));
+            }
+            id = id.checked_add(1)?;
+        }
+        Some(None)
     }
 }
 
@@ -171,31 +192,39 @@ fn take_number(rest: &mut &[u8]) -> Option<usize> {
     usize::try_from(u64::from_le_bytes(*number)).ok()
 }
 
+/// The rows of a summary that match.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Matches {
+    /// The positions of the newest, newest first.
+    pub(super) newest: Vec<usize>,
+    pub(super) count: u64,
+}
+
 impl Wanted {
-    /// The positions of the rows that match, oldest first; none when rig never wrote these bytes. `times` is asked for only when some
-    /// of the rows may lie outside the wanted time.
-    pub(super) fn matches(&self, columns: &[u8], times: Option<&[u8]>) -> Option<Vec<u16>> {
+    /// The rows that match, of which `room` are named; none when rig never wrote these bytes. `times` is given only when some of the
+    /// rows may lie outside the wanted time.
+    pub(super) fn matches(&self, columns: &[u8], times: Option<&[u8]>, room: usize) -> Option<Matches> {
         let columns = Columns::read(columns)?;
-        let mut ids = [(&[][..], None); 3];
-        for ((slot, (rows, order)), wanted) in ids.iter_mut().zip(&columns.names).zip(&self.names) {
-            if let Some(wanted) = wanted {
-                let Some(id) = order.iter().position(|name| *name == wanted.as_bytes()) else {
-                    return Some(Vec::new());
-                };
-                *slot = (rows, Some(u16::try_from(id).ok()?.to_le_bytes()));
-            }
-        }
         if times.is_some_and(|times| times.len() != columns.flags.len() * 8) {
             return None;
         }
+        let mut named = Vec::new();
+        for (column, wanted) in columns.names.iter().zip(&self.names) {
+            if let Some(wanted) = wanted {
+                let Some(id) = column.find(wanted)? else { return Some(Matches::default()) };
+                named.push((column.rows, id));
+            }
+        }
         let (mask, flags) = self.flags();
-        let mut found = Vec::new();
-        for (position, row) in columns.flags.iter().enumerate() {
-            let named = ids.iter().all(|(rows, id)| {
-                id.is_none_or(|id| rows.get(position * 2..position * 2 + 2).is_some_and(|row| row == id))
-            });
-            if row & mask == flags && named && times.is_none_or(|times| self.in_time(times, position)) {
-                found.push(u16::try_from(position).ok()?);
+        let mut found = Matches::default();
+        for (position, row) in columns.flags.iter().enumerate().rev() {
+            let has_names =
+                || named.iter().all(|(rows, id)| rows.get(position * 2..position * 2 + 2).is_some_and(|row| row == id));
+            if row & mask == flags && has_names() && times.is_none_or(|times| self.in_time(times, position)) {
+                found.count += 1;
+                if found.newest.len() < room {
+                    found.newest.push(position);
+                }
             }
         }
         Some(found)
@@ -320,10 +349,15 @@ mod tests {
                     && wanted.from.is_none_or(|from| line.at >= from)
                     && wanted.to.is_none_or(|to| line.at < to)
             });
-            let by_hand: Vec<u16> = by_hand.map(|(position, _)| u16::try_from(position).unwrap()).collect();
-            assert_eq!(by_hand.len(), count, "{wanted:?}");
+            let mut newest: Vec<usize> = by_hand.map(|(position, _)| position).collect();
+            newest.reverse();
+            assert_eq!(newest.len(), count, "{wanted:?}");
             let times = wanted.cuts(summary.min_at, summary.max_at).then_some(&*summary.times);
-            assert_eq!(wanted.matches(&summary.columns, times), Some(by_hand), "{wanted:?}");
+            for room in [0, 2, 5000] {
+                let newest = newest[..room.min(count)].to_vec();
+                let expected = Matches { newest, count: count as u64 };
+                assert_eq!(wanted.matches(&summary.columns, times, room), Some(expected), "{wanted:?}");
+            }
         }
     }
 
@@ -332,10 +366,10 @@ mod tests {
         let summary = built(lines());
         let wanted = Wanted { from: Some(1), ..Wanted::default() };
         for end in [0, 1, 5, 9, 100, 3100, summary.columns.len() - 1] {
-            assert_eq!(wanted.matches(&summary.columns[..end], None), None, "{end}");
+            assert_eq!(wanted.matches(&summary.columns[..end], None, 1), None, "{end}");
         }
-        assert_eq!(wanted.matches(&summary.columns, Some(&summary.times[1..])), None);
+        assert_eq!(wanted.matches(&summary.columns, Some(&summary.times[1..]), 1), None);
         let huge = [&[FORMAT][..], &u64::MAX.to_le_bytes()].concat();
-        assert_eq!(wanted.matches(&huge, None), None);
+        assert_eq!(wanted.matches(&huge, None, 1), None);
     }
 }

@@ -22,6 +22,8 @@ use super::{
 pub(super) const MAX_BACKLOG: usize = 10_000;
 /// How long after a failure nobody tries again: a full disk must not cost every call an attempt.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
+/// How long the file is taken to be still at its path. What is written in between is in the file that was moved away.
+const LOOK_AFTER: Duration = Duration::from_millis(10);
 /// Rows of the backlog in one transaction, so that other processes get their turn.
 const BACKLOG_BATCH: usize = 1000;
 
@@ -105,6 +107,8 @@ pub(super) struct Writer {
     /// When the last attempt failed.
     failed_at: Option<Instant>,
     patience: Duration,
+    /// When the file was last seen at its path.
+    looked_at: Instant,
 }
 
 impl Writer {
@@ -119,6 +123,7 @@ impl Writer {
             failing: false,
             failed_at: None,
             patience: log::PATIENCE,
+            looked_at: Instant::now(),
         }
     }
 
@@ -199,9 +204,12 @@ impl Writer {
     }
 
     fn open(&mut self) -> Result<(), Refusal> {
-        if self.log.as_ref().is_some_and(|log| !log.is_current()) {
-            // Moved away or replaced: what is at the path now is the log.
-            (self.log, self.anchor) = (None, None);
+        if self.looked_at.elapsed() >= LOOK_AFTER {
+            self.looked_at = Instant::now();
+            if self.log.as_ref().is_some_and(|log| !log.is_current()) {
+                // Moved away or replaced: what is at the path now is the log.
+                (self.log, self.anchor) = (None, None);
+            }
         }
         if self.log.is_some() {
             return Ok(());

@@ -6,8 +6,7 @@ use rig_specs::config::Config;
 use rig_tests::Project;
 use serde_json::Value;
 
-const COMMANDS: [&str; 14] = [
-    "audit",
+const COMMANDS: [&str; 20] = [
     "init",
     "install",
     "uninstall",
@@ -15,12 +14,18 @@ const COMMANDS: [&str; 14] = [
     "info",
     "list",
     "call",
+    "approvals",
+    "approve",
+    "deny",
+    "serve",
+    "export",
     "verify",
     "inspect",
-    "doctor",
-    "tenant",
-    "completions",
     "build",
+    "tenant",
+    "audit",
+    "doctor",
+    "completions",
     "help",
 ];
 

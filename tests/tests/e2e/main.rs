@@ -30,6 +30,8 @@ mod openapi;
 mod policy;
 mod probe;
 mod retries;
+mod rgp;
+mod rgp_refused;
 mod tamper;
 mod tenants;
 mod wasi;

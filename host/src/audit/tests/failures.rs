@@ -176,6 +176,7 @@ async fn a_log_that_was_moved_away_is_begun_anew() {
         let name = format!("audit.sqlite{ending}");
         fs::rename(place.settings.path.with_file_name(&name), aside.join(&name)).unwrap();
     }
+    tokio::time::sleep(Duration::from_millis(20)).await;
     audit.record(row("2")).await.unwrap();
     let names: Vec<String> = place.all().entries.into_iter().map(|entry| entry.run_id).collect();
     assert_eq!(names, ["2"]);

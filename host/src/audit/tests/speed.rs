@@ -37,12 +37,13 @@ fn writing() {
         let mut times: Vec<Duration> = runtime.block_on(async {
             let mut running = tokio::task::JoinSet::new();
             for _ in 0..tasks {
-                let audit = audit.clone();
+                let (audit, row) = (audit.clone(), typical());
                 running.spawn(async move {
                     let mut times = Vec::with_capacity(each);
                     for _ in 0..each {
+                        let row = row.clone();
                         let begun = Instant::now();
-                        audit.record(typical()).await.unwrap();
+                        audit.record(row).await.unwrap();
                         times.push(begun.elapsed());
                     }
                     times
