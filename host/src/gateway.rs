@@ -17,6 +17,7 @@ use crate::{
     sandbox::{EngineError, PoolSize, Sandbox},
 };
 
+mod attended;
 pub mod http;
 mod live;
 pub mod mcp;
@@ -24,6 +25,7 @@ mod metrics;
 mod report;
 mod rgp;
 
+use attended::Attended;
 pub use live::{Live, LoadProblem};
 pub use metrics::Metrics;
 use report::Asked;
@@ -145,8 +147,7 @@ impl Gateway {
         &self.metrics
     }
 
-    /// Makes one call, as a task of its own: it ends in the audit log even when nobody waits for it any more. Dropping the future
-    /// cancels the call.
+    /// Makes one call. It ends in the audit log even when nobody waits for it any more: dropping the future cancels the call.
     pub async fn call(&self, live: &Live, request: Request) -> Called {
         let (caller, asked) = (Arc::clone(&live.caller), Asked::call(&request));
         self.run(asked, async move |cancel| caller.call(request, cancel).await).await
@@ -164,29 +165,22 @@ impl Gateway {
         self.run(asked, async move |_| caller.deny(&token, decider).await).await
     }
 
-    /// The one place where calls are counted and logged, which is in their own tasks: a caller that went away counts too.
-    async fn run<F>(&self, asked: Asked, call: impl FnOnce(CancellationToken) -> F + Send + 'static) -> Called
+    /// The one place where calls are counted and logged; a caller that went away counts too.
+    async fn run<F>(&self, asked: Asked, call: impl FnOnce(CancellationToken) -> F) -> Called
     where
         F: Future<Output = Called> + Send + 'static,
     {
         let cancel = CancellationToken::new();
-        let guard = cancel.clone().drop_guard();
-        let (metrics, running) = (Arc::clone(&self.metrics), call(cancel));
-        let task = self.calls.spawn(async move {
+        let (metrics, running) = (Arc::clone(&self.metrics), call(cancel.clone()));
+        let call = async move {
             let in_flight = metrics.call();
             let called = running.await;
             drop(in_flight);
             metrics.called(&called);
             asked.log(&called);
             called
-        });
-        let ended = task.await;
-        guard.disarm();
-        match ended {
-            Ok(called) => called,
-            // The pipeline does not panic; if it did, this caller alone must see it.
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
+        };
+        Attended::new(&self.calls, cancel, call).await
     }
 
     /// Cancelled when the gateway is to stop: servers stop taking requests then.

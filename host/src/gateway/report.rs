@@ -26,7 +26,10 @@ impl Asked {
 
     pub(super) fn log(&self, called: &Called) {
         let (record, answer) = (&called.record, &called.answer);
-        tracing::info!(
+        // What went well is in the audit log; a line for each call would cost more than the call.
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
             tool = record.tool.as_deref().or(self.tool.as_deref()).unwrap_or_default(),
             pack = %answer.pack,
             outcome = record.outcome.as_str(),
@@ -37,7 +40,14 @@ impl Asked {
             correlation_id = %answer.correlation_id,
             "{}",
             self.does
-        );
+                )
+            };
+        }
+        if record.error.is_none() {
+            line!(debug);
+        } else {
+            line!(info);
+        }
         if let Some(error) = &record.unrecorded {
             tracing::error!(correlation_id = %answer.correlation_id, reason = %error, hint = error.hint(), "a call has no row in the audit log");
         }
