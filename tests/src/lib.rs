@@ -4,7 +4,7 @@
 //!   environment. [`snapshot!`] compares a whole run with text that stands in the test.
 //! - [`Upstream`]: stands in for the services that packs talk to, under their real names, over real TLS.
 //! - [`IndexServer`]: serves an index and its components over loopback HTTP, as badly as a test wants.
-//! - [`Gateway`]: a running `rig serve`, and plain HTTP to it. [`Clients`]: the official MCP clients and other outside programs.
+//! - [`Gateway`]: a running `rig serve`, and plain HTTP to it. [`Talk`]: `rig serve mcp` over its pipes. [`Clients`]: the official MCP clients and other outside programs.
 //! - [`packs`]: components and indexes to install, good and bad. [`guest`]: packs that do what a test writes down in text.
 //! - [`console`]: the commands of the documentation and what it says they print.
 //!
@@ -28,6 +28,7 @@ mod index_server;
 mod output;
 mod project;
 mod run;
+mod talk;
 mod tls;
 mod upstream;
 
@@ -45,6 +46,7 @@ pub use insta;
 pub use output::Output;
 pub use project::{Project, files};
 pub use run::{Child, Run};
+pub use talk::Talk;
 pub use tls::Flaw;
 pub use upstream::Upstream;
 

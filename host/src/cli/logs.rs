@@ -16,8 +16,8 @@ pub fn start(ui: Ui, json: bool) {
         Ui { verbose: true, .. } => LevelFilter::DEBUG,
         Ui { .. } => LevelFilter::INFO,
     };
-    // What the protocol's library has to say is about the protocol, and mostly that a client came or went.
-    let targets = Targets::new().with_default(level).with_target("rmcp", level.min(LevelFilter::WARN));
+    // What the protocol's library has to say is mostly that a client came or went; and its lines hold whole messages.
+    let targets = Targets::new().with_default(level).with_target("rmcp", LevelFilter::ERROR);
     let layer = fmt::layer().with_writer(std::io::stderr).with_target(false);
     let layer = if json { layer.json().flatten_event(true).boxed() } else { layer.with_ansi(false).boxed() };
     tracing_subscriber::registry().with(layer.with_filter(targets)).init();

@@ -78,7 +78,8 @@ impl Listing {
     }
 
     /// The page that a cursor stands for, or the first. A cursor stays good when tools come and go: it names the last tool seen.
-    pub(super) fn page(&self, cursor: Option<&str>) -> Result<ListToolsResult, ErrorData> {
+    /// `cached` says whether the client's era knows for how long it may keep the page.
+    pub(super) fn page(&self, cursor: Option<&str>, cached: bool) -> Result<ListToolsResult, ErrorData> {
         let start = match cursor {
             None => 0,
             Some(cursor) => {
@@ -92,10 +93,11 @@ impl Listing {
         let rest = self.tools.get(start..).unwrap_or_default();
         let page = rest.get(..PAGE).unwrap_or(rest).to_vec();
         let more = rest.len() > PAGE;
-        let mut result = ListToolsResult::with_all_items(page)
-            .with_ttl_ms(FRESH_MS)
+        let mut result = ListToolsResult::with_all_items(page);
+        if cached {
             // What one token sees is nobody else's matter.
-            .with_cache_scope(CacheScope::Private);
+            (result.ttl_ms, result.cache_scope) = (Some(FRESH_MS), Some(CacheScope::Private));
+        }
         if let Some(last) = result.tools.last().filter(|_| more) {
             result.next_cursor = Some(format!("{AFTER}{}", last.name));
         }
@@ -119,7 +121,7 @@ mod tests {
         let mut listing = listing(1203);
         let (mut names, mut cursor, mut pages) = (Vec::new(), None, Vec::new());
         loop {
-            let page = listing.page(cursor.as_deref()).unwrap();
+            let page = listing.page(cursor.as_deref(), true).unwrap();
             names.extend(page.tools.iter().map(|tool| tool.name.to_string()));
             pages.push(page.tools.len());
             cursor = page.next_cursor;
@@ -134,17 +136,18 @@ mod tests {
         assert_eq!(pages, [500, 500, 203]);
         let unique: std::collections::BTreeSet<_> = names.iter().collect();
         assert_eq!((names.len(), unique.len()), (1203, 1203));
-        assert_eq!(listing.page(None).unwrap().ttl_ms, Some(FRESH_MS));
-        assert_eq!(super::tests::listing(500).page(None).unwrap().next_cursor, None);
+        assert_eq!(listing.page(None, true).unwrap().ttl_ms, Some(FRESH_MS));
+        assert_eq!(listing.page(None, false).unwrap().ttl_ms, None);
+        assert_eq!(super::tests::listing(500).page(None, false).unwrap().next_cursor, None);
     }
 
     #[test]
     fn foreign_cursors_are_refused() {
         for cursor in ["", "2", "pack_tool_0001", &format!("after:{}", "x".repeat(65))] {
-            let error = listing(3).page(Some(cursor)).unwrap_err();
+            let error = listing(3).page(Some(cursor), false).unwrap_err();
             assert_eq!(error.code, rmcp::model::ErrorCode::INVALID_PARAMS, "{cursor}");
         }
-        assert_eq!(listing(3).page(Some("after:zzz")).unwrap().tools.len(), 0);
+        assert_eq!(listing(3).page(Some("after:zzz"), false).unwrap().tools.len(), 0);
         assert_eq!(listing(3).tool("pack_tool_0002").unwrap().name, "pack_tool_0002");
         assert!(listing(3).tool("pack_tool").is_none());
     }

@@ -166,7 +166,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let cursor = request.and_then(|request| request.cursor);
-        self.listing(&self.who(&context)).page(cursor.as_deref())
+        self.listing(&self.who(&context)).page(cursor.as_deref(), is_stateless(&context))
     }
 
     /// What the headers of a request are compared with. The call itself checks again, for its own tenant.
