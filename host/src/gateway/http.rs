@@ -72,10 +72,13 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, what: Serves) {
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, _)) => {
+                    let Ok(local) = stream.local_addr() else { continue };
+                    // Small answers would otherwise wait for the client's acknowledgement of the one before.
+                    let _ = stream.set_nodelay(true);
                     let (server, hurry) = (Arc::clone(&server), hurry.clone());
                     connections.spawn(async move {
                         let open = server.gateway.metrics().connection();
-                        connection::serve(server, stream, hurry).await;
+                        connection::serve(server, local.ip().to_canonical(), stream, hurry).await;
                         drop((open, slot));
                     });
                 }

@@ -1,13 +1,13 @@
 //! One connection from its first byte to its end. It ends when the client goes, when it is quiet for long, or when the gateway
 //! stops; what a request started goes with it.
 
-use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
+use std::{future::poll_fn, net::IpAddr, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use axum::{body::Body, response::Response};
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -24,11 +24,13 @@ const LINGER: Duration = Duration::from_secs(2);
 
 type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, std::convert::Infallible>> + Send>>;
 
-/// Serves one connection. `hurry` ends it without waiting for anything.
-pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, hurry: CancellationToken) {
-    // Small answers would otherwise wait for the client's acknowledgement of the one before.
-    let _ = stream.set_nodelay(true);
-    let Ok(local) = stream.local_addr() else { return };
+/// Serves one connection, which came to the address `local`. `hurry` ends it without waiting for anything.
+pub(super) async fn serve(
+    server: Arc<Server>,
+    local: IpAddr,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    hurry: CancellationToken,
+) {
     let phase = Phase::default();
     let wire = Wire::new(stream, phase.clone());
     let stopping = server.gateway.stopping().clone();
@@ -36,7 +38,7 @@ pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, hurry: Cancell
         phase.busy();
         let (server, phase) = (Arc::clone(&server), phase.clone());
         Box::pin(async move {
-            let response = server.answer(local.ip().to_canonical(), request).await;
+            let response = server.answer(local, request).await;
             phase.answered();
             Ok(response)
         })

@@ -18,7 +18,6 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf},
-    net::TcpStream,
     time::{Instant, Sleep, sleep},
 };
 
@@ -57,8 +56,8 @@ impl Phase {
 }
 
 /// The connection.
-pub(super) struct Wire {
-    stream: TcpStream,
+pub(super) struct Wire<S> {
+    stream: S,
     phase: Phase,
     /// Runs while a head is on its way.
     head: Option<Pin<Box<Sleep>>>,
@@ -69,8 +68,8 @@ pub(super) struct Wire {
     own: Option<(Vec<u8>, usize)>,
 }
 
-impl Wire {
-    pub(super) fn new(stream: TcpStream, phase: Phase) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    pub(super) fn new(stream: S, phase: Phase) -> Self {
         Self { stream, phase, head: None, late: false, stall: None, own: None }
     }
 
@@ -150,7 +149,7 @@ fn replaced(bytes: &[u8]) -> Option<String> {
     empty().then(|| problem.raw())
 }
 
-impl AsyncRead for Wire {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
@@ -167,7 +166,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if let Some(own) = self.poll_own(cx, bytes) {
             return own;
