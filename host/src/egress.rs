@@ -27,6 +27,8 @@ mod redact;
 mod testing;
 
 pub use call::{CallEgress, EgressRecord};
+#[cfg(feature = "otlp")]
+pub use client::telemetry::Collector;
 pub use client::{
     Gate,
     download::Download,

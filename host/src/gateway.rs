@@ -24,11 +24,15 @@ pub mod mcp;
 mod metrics;
 mod report;
 mod rgp;
+#[cfg(feature = "otlp")]
+mod traces;
 
 use attended::Attended;
 pub use live::{Live, LoadProblem};
 pub use metrics::Metrics;
 use report::Asked;
+#[cfg(feature = "otlp")]
+pub use traces::{TraceError, Traces};
 
 /// How long calls in flight may take to finish when the gateway is told to stop. Longer than a call takes by default, shorter than
 /// what service managers wait before they kill (90 s).
@@ -46,6 +50,8 @@ pub struct Gateway {
     changed: watch::Sender<u64>,
     calls: TaskTracker,
     metrics: Arc<Metrics>,
+    #[cfg(feature = "otlp")]
+    traces: std::sync::OnceLock<Arc<Traces>>,
     stopping: CancellationToken,
 }
 
@@ -108,6 +114,8 @@ impl Gateway {
             changed: watch::Sender::new(0),
             calls: TaskTracker::new(),
             metrics: Arc::default(),
+            #[cfg(feature = "otlp")]
+            traces: std::sync::OnceLock::new(),
             stopping: CancellationToken::new(),
         }))
     }
@@ -172,11 +180,17 @@ impl Gateway {
     {
         let cancel = CancellationToken::new();
         let (metrics, running) = (Arc::clone(&self.metrics), call(cancel.clone()));
+        #[cfg(feature = "otlp")]
+        let traces = self.traces.get().cloned();
         let call = async move {
             let in_flight = metrics.call();
             let called = running.await;
             drop(in_flight);
             metrics.called(&called);
+            #[cfg(feature = "otlp")]
+            if let Some(traces) = traces {
+                traces.called(&asked, &called);
+            }
             asked.log(&called);
             called
         };
@@ -194,6 +208,17 @@ impl Gateway {
         self.stopping.cancel();
         self.calls.close();
         let _ = tokio::time::timeout(DRAIN, self.calls.wait()).await;
+        #[cfg(feature = "otlp")]
+        if let Some(traces) = self.traces.get() {
+            traces.finish().await;
+        }
         self.calls.len()
+    }
+
+    /// Exports a span of every call from now on. The first answer holds.
+    #[cfg(feature = "otlp")]
+    pub fn trace(&self, traces: Traces) {
+        // Set already: the other exporter goes on.
+        let _ = self.traces.set(Arc::new(traces));
     }
 }

@@ -253,6 +253,10 @@ pub struct Listen {
     /// Write the log as JSON lines
     #[arg(long, global = true)]
     pub log_json: bool,
+    /// Send a span of every call to this OpenTelemetry collector, for example http://127.0.0.1:4318
+    #[cfg(feature = "otlp")]
+    #[arg(long, value_name = "URL", global = true, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

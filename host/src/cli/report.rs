@@ -167,6 +167,9 @@ classified!(
     rig_toolchain::Error,
 );
 
+#[cfg(feature = "otlp")]
+classified!(rig_host::gateway::TraceError);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -24,6 +24,8 @@ pub(super) mod download;
 mod failure;
 pub(super) mod remote;
 mod resolve;
+#[cfg(feature = "otlp")]
+pub(super) mod telemetry;
 mod tls;
 
 pub(super) use resolve::Lookup;

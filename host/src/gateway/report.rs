@@ -7,11 +7,11 @@ use crate::call::{Called, Decider, Request};
 /// What of a request stands in the log.
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
-    does: &'static str,
+    pub(super) does: &'static str,
     /// As it was asked for; decisions do not say.
     tool: Option<String>,
-    tenant: Option<String>,
-    actor: Option<String>,
+    pub(super) tenant: Option<String>,
+    pub(super) actor: Option<String>,
 }
 
 impl Asked {
@@ -24,13 +24,18 @@ impl Asked {
         Self { does, tool: None, tenant: decider.tenant.clone(), actor: Some(decider.by.clone()) }
     }
 
+    /// The tool, as far as it is known.
+    pub(super) fn tool<'a>(&'a self, called: &'a Called) -> Option<&'a str> {
+        called.record.tool.as_deref().or(self.tool.as_deref())
+    }
+
     pub(super) fn log(&self, called: &Called) {
         let (record, answer) = (&called.record, &called.answer);
         // What went well is in the audit log; a line for each call would cost more than the call.
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
-            tool = record.tool.as_deref().or(self.tool.as_deref()).unwrap_or_default(),
+            tool = self.tool(called).unwrap_or_default(),
             pack = %answer.pack,
             outcome = record.outcome.as_str(),
             error_type = record.error.map(ErrorKind::as_str),

@@ -32,7 +32,13 @@ pub fn run(session: &Session, args: &Serve) -> Result<u8, Failure> {
 
 async fn serve(session: &Session, project: Project, args: &Serve) -> Result<u8, Failure> {
     let server = project.config().server.clone();
+    #[cfg(feature = "otlp")]
+    let gate = session.gate(&project)?;
     let gateway = Gateway::open(project, &session.home, session.offline).await?;
+    #[cfg(feature = "otlp")]
+    if let Some(endpoint) = args.listen.otlp_endpoint.as_deref().filter(|endpoint| !endpoint.is_empty()) {
+        gateway.trace(rig_host::gateway::Traces::new(endpoint, gate)?);
+    }
     for (pack, why) in &gateway.live().broken {
         tracing::error!(%pack, %why, "the tools of a pack are not served");
     }
