@@ -230,14 +230,11 @@ impl Approvals {
                 // Within the transaction, and before its end: when the process dies in between, the token is used, but nothing ran.
                 used::mark(&self.keys, &kept.frame, decision)
             });
-            match won.map_err(|error| self.store(error))? {
-                true => Ok(sealed.bound),
-                // Somebody else decided since, or it was used before.
-                false => match self.find(open, &hash, tenant, now) {
-                    Err(error) => Err(error),
-                    Ok(_) => not_found(APPROVED),
-                },
+            if won.map_err(|error| self.store(error))? {
+                return Ok(sealed.bound);
             }
+            // Somebody else decided since, or it was used before: the second look says which.
+            self.find(open, &hash, tenant, now).and_then(|_| not_found(APPROVED))
         })
     }
 

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod logs;
 mod progress;
+mod remote;
 mod render;
 mod report;
 mod session;

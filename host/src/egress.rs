@@ -27,7 +27,11 @@ mod redact;
 mod testing;
 
 pub use call::{CallEgress, EgressRecord};
-pub use client::{Gate, download::Download};
+pub use client::{
+    Gate,
+    download::Download,
+    remote::{Answered, Remote, RemoteError},
+};
 pub use redact::Redactor;
 
 /// How rig reaches the network: `network` of `rig.yaml`, with its paths resolved.

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     os::unix::fs::PermissionsExt as _,
     process::{Command, Stdio},
     sync::Barrier,
@@ -283,10 +284,9 @@ fn claims_in_a_process_of_its_own() {
     let (folder, token) = given.split_once('|').unwrap();
     let folder = PathBuf::from(folder);
     let approvals = Approvals::new(folder.join("project/.rig/approvals.sqlite"), folder.join("home/keys"));
-    match approvals.claim(token, "child") {
-        Ok(()) => println!("won the race"),
-        Err(error) => println!("lost: {error}"),
-    }
+    let said =
+        approvals.claim(token, "child").map_or_else(|error| format!("lost: {error}"), |()| "won the race".into());
+    writeln!(std::io::stdout(), "{said}").unwrap();
 }
 
 #[test]

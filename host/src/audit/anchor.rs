@@ -178,6 +178,7 @@ mod tests {
         Link { seq, hash: Sha256::of(&seq.to_le_bytes()) }
     }
 
+    #[allow(clippy::unnecessary_wraps, reason = "the form in which the log is asked")]
     fn all_there(seq: u64) -> Option<Sha256> {
         Some(at(seq).hash)
     }

@@ -158,7 +158,7 @@ impl Shared {
     }
 
     /// Writes a batch and answers those who wait for it; gives back the answer of the row that nobody else waits for.
-    fn run(&self, batch: &mut Vec<Waiting>, writer: &mut Writer, patience: Duration) -> Option<Result<(), AuditError>> {
+    fn run(batch: &mut Vec<Waiting>, writer: &mut Writer, patience: Duration) -> Option<Result<(), AuditError>> {
         let (mut entries, mut answers): (Vec<_>, Vec<_>) =
             batch.drain(..).map(|waiting| (waiting.entry, waiting.answer)).unzip();
         let result = match writer.commit(&mut entries, patience) {
@@ -232,7 +232,7 @@ impl Shared {
         if !writer.is_ready() {
             return None;
         }
-        self.run(batch, &mut writer, Duration::ZERO)
+        Self::run(batch, &mut writer, Duration::ZERO)
     }
 }
 
@@ -247,7 +247,7 @@ impl Work {
 
     fn write(&mut self, shared: &Shared) -> Result<(), AuditError> {
         let mut writer = shared.writer();
-        let result = shared.run(&mut self.batch, &mut writer, log::PATIENCE);
+        let result = Shared::run(&mut self.batch, &mut writer, log::PATIENCE);
         // With patience nothing is ever put off.
         result.unwrap_or(Ok(()))
     }

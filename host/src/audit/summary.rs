@@ -164,19 +164,22 @@ impl<'a> Columns<'a> {
     }
 }
 
+/// Bytes that rig never wrote.
+struct NotOurs;
+
 impl Column<'_> {
-    /// The number of a name, if a row has it; the outer none when rig never wrote these bytes.
-    fn find(self, wanted: &str) -> Option<Option<[u8; 2]>> {
+    /// The number of a name, if a row has it.
+    fn find(self, wanted: &str) -> Result<Option<[u8; 2]>, NotOurs> {
         let mut rest = self.names;
         let mut id = 0_u16;
         while !rest.is_empty() {
-            let length = take_number(&mut rest)?;
-            if take(&mut rest, length)? == wanted.as_bytes() {
-                return Some(Some(id.to_le_bytes()));
+            let length = take_number(&mut rest).ok_or(NotOurs)?;
+            if take(&mut rest, length).ok_or(NotOurs)? == wanted.as_bytes() {
+                return Ok(Some(id.to_le_bytes()));
             }
-            id = id.checked_add(1)?;
+            id = id.checked_add(1).ok_or(NotOurs)?;
         }
-        Some(None)
+        Ok(None)
     }
 }
 
@@ -211,7 +214,7 @@ impl Wanted {
         let mut named = Vec::new();
         for (column, wanted) in columns.names.iter().zip(&self.names) {
             if let Some(wanted) = wanted {
-                let Some(id) = column.find(wanted)? else { return Some(Matches::default()) };
+                let Some(id) = column.find(wanted).ok()? else { return Some(Matches::default()) };
                 named.push((column.rows, id));
             }
         }
@@ -233,7 +236,7 @@ impl Wanted {
     /// Which flags must have which values.
     fn flags(&self) -> (u8, u8) {
         let (call, ok) = (u8::from(!self.all_events) * CALL, u8::from(self.ok.is_some()) * OK);
-        (call | ok, call | u8::from(self.ok == Some(true)) * OK)
+        (call | ok, call | (u8::from(self.ok == Some(true)) * OK))
     }
 
     fn in_time(&self, times: &[u8], position: usize) -> bool {
@@ -293,7 +296,7 @@ pub(super) fn make_next(log: &mut super::log::Log) -> rusqlite::Result<bool> {
     })
 }
 
-/// The summary that a row is in the middle of, for retention: it must end before that row's successor or be made anew.
+/// The last row of the summary that a row is in the middle of, if there is one: when what is before goes, it must be made anew.
 pub(super) fn across(connection: &Connection, seq: u64) -> rusqlite::Result<Option<u64>> {
     let sql = "SELECT last_seq FROM summary WHERE first_seq <= ?1 AND last_seq > ?1";
     connection.prepare_cached(sql)?.query_row([as_sql(seq)], |row| number(row, 0)).optional()

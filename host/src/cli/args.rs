@@ -162,11 +162,13 @@ pub struct Info {
 #[derive(Debug, Args)]
 pub struct List {
     /// List packs with the number of their tools
-    #[arg(long)]
+    #[arg(long, conflicts_with = "url")]
     pub packs: bool,
     /// Print JSON: the tool definitions, or with --packs the packs
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub remote: Remote,
 }
 
 #[derive(Debug, Args)]
@@ -191,8 +193,17 @@ pub struct Call {
     #[arg(long, value_name = "ID")]
     pub request_id: Option<String>,
     /// Stop the call after so many seconds, if the policy or the grant does not stop it sooner
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "url")]
     pub timeout: Option<u32>,
+    #[command(flatten)]
+    pub remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub struct Remote {
+    /// Ask this running gateway instead of the project here; RIG_TOKEN in the environment is its bearer token
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -203,6 +214,8 @@ pub struct Approvals {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub remote: Remote,
 }
 
 #[derive(Debug, Args)]
@@ -213,6 +226,8 @@ pub struct Decide {
     /// Who decides, for the audit log; your user name when absent
     #[arg(long, value_name = "NAME")]
     pub by: Option<String>,
+    #[command(flatten)]
+    pub remote: Remote,
 }
 
 #[derive(Debug, Args)]

@@ -151,6 +151,7 @@ classified!(
     rig_host::audit::AuditError,
     rig_host::build::BuildError,
     rig_host::egress::Error,
+    rig_host::egress::RemoteError,
     rig_host::gateway::GatewayError,
     rig_host::install::InspectError,
     rig_host::install::InstallError,

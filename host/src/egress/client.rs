@@ -22,6 +22,7 @@ use super::{
 
 pub(super) mod download;
 mod failure;
+pub(super) mod remote;
 mod resolve;
 mod tls;
 

@@ -62,9 +62,9 @@ pub(super) struct Server {
 }
 
 /// Serves until the gateway stops, and the requests in flight have their answers.
-pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, serves: Serves) {
+pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, what: Serves) {
     let stopping = gateway.stopping().clone();
-    let server = Arc::new(Server { router: router(&gateway, serves), gateway });
+    let server = Arc::new(Server { router: router(&gateway, what), gateway });
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let (connections, hurry) = (TaskTracker::new(), CancellationToken::new());
     let accept = async {
@@ -105,8 +105,8 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-fn router(gateway: &Arc<Gateway>, serves: Serves) -> Router {
-    let routes = match serves {
+fn router(gateway: &Arc<Gateway>, what: Serves) -> Router {
+    let routes = match what {
         Serves::All => rgp::router(gateway),
         Serves::Mcp => rgp::base(gateway),
     };

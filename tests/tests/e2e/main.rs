@@ -29,6 +29,7 @@ mod memory;
 mod openapi;
 mod policy;
 mod probe;
+mod remote;
 mod retries;
 mod rgp;
 mod rgp_refused;

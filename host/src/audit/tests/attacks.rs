@@ -1,5 +1,7 @@
 //! Everything that can be done to a log by who can write its file: each is found, and the untouched log is the control.
 
+use std::fmt::Write as _;
+
 use rusqlite::params;
 
 use super::*;
@@ -34,7 +36,9 @@ fn tamper(place: &Place, sql: &str) {
         file.execute_batch(&format!("DROP TRIGGER {trigger}")).unwrap();
     }
     file.execute_batch(sql).unwrap();
-    triggers.iter().for_each(|trigger| file.execute_batch(trigger).unwrap());
+    for trigger in triggers {
+        file.execute_batch(&trigger).unwrap();
+    }
 }
 
 /// What verifying says, without the place.
@@ -170,9 +174,8 @@ fn rebuild(place: &Place, change: &str) {
         row.seq = seq;
         let hash = row.hash(&previous, &mut Vec::new());
         let (before, after) = (previous.hex(), hash.hex());
-        sql.push_str(&format!(
-            "UPDATE log SET seq = {seq}, prev_hash = x'{before}', hash = x'{after}' WHERE seq = {old};"
-        ));
+        writeln!(sql, "UPDATE log SET seq = {seq}, prev_hash = x'{before}', hash = x'{after}' WHERE seq = {old};")
+            .unwrap();
         previous = hash;
     }
     let transaction = file.transaction().unwrap();

@@ -1,5 +1,10 @@
 //! Callers that go away: no row and no lead is lost with them.
 
+#![allow(
+    clippy::await_holding_lock,
+    reason = "a writer that somebody else holds is what is tested; nothing waits for it meanwhile"
+)]
+
 use std::{pin::Pin, task::Poll};
 
 use super::*;

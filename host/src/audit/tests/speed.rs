@@ -51,7 +51,7 @@ fn writing() {
             }
             running.join_all().await.concat()
         });
-        let (took, cpu) = (begun.elapsed(), cpu_time() - cpu);
+        let (took, cpu) = (begun.elapsed(), cpu_time().saturating_sub(cpu));
         let rows = times.len() as f64;
         println!(
             "{tasks:3} at a time: {:.0} rows/s, {:.1} µs CPU a row; {}",

@@ -6,11 +6,13 @@ use rig_host::{
     call::{Called, Caller, Decider, open},
     project::Project,
 };
-use rig_specs::rtp::ApprovalRequired;
+use rig_specs::rtp::{ApprovalRequired, ToolError, ToolResult};
+use serde_json::Value;
 
 use crate::cli::{
     args::{Approvals, Decide},
     commands::call,
+    remote::{self, Gateway},
     render,
     report::{Failure, exit},
     session::{Answer, Session},
@@ -18,9 +20,13 @@ use crate::cli::{
 
 /// `rig approvals`.
 pub fn list(session: &Session, args: &Approvals) -> Result<u8, Failure> {
-    let project = session.project()?;
-    let caller = pipeline(session, &project)?;
-    let waiting = Session::block_on(caller.waiting(args.tenant.clone()))??;
+    let waiting = match &args.remote.url {
+        Some(url) => of_tenant(remote_waiting(&Gateway::new(session, url)?)?, args.tenant.as_deref()),
+        None => {
+            let project = session.project()?;
+            Session::block_on(pipeline(session, &project)?.waiting(args.tenant.clone()))??
+        }
+    };
     if args.json {
         render::json(&waiting)?;
     } else if waiting.is_empty() {
@@ -36,9 +42,15 @@ pub fn list(session: &Session, args: &Approvals) -> Result<u8, Failure> {
 
 /// `rig approve`.
 pub fn approve(session: &Session, args: &Decide) -> Result<u8, Failure> {
+    if let Some(url) = &args.remote.url {
+        let gateway = Gateway::new(session, url)?;
+        let token = token(session, args, "Run this call?", || remote_waiting(&gateway))?;
+        let answer = gateway.decide(&token, "approve", &decider(session, args).by)?;
+        return remote::show(&result(answer)?);
+    }
     let project = session.project()?;
     let caller = pipeline(session, &project)?;
-    let token = token(session, &caller, args, "Run this call?")?;
+    let token = token(session, args, "Run this call?", || local_waiting(&caller))?;
     let decider = decider(session, args);
     let ended = Session::block_on(call::cancellable(async |cancel| caller.approve(&token, decider, cancel).await))?;
     call::show(session, ended)
@@ -46,27 +58,67 @@ pub fn approve(session: &Session, args: &Decide) -> Result<u8, Failure> {
 
 /// `rig deny`.
 pub fn deny(session: &Session, args: &Decide) -> Result<u8, Failure> {
+    let question = "Take this call back?";
+    if let Some(url) = &args.remote.url {
+        let gateway = Gateway::new(session, url)?;
+        let token = token(session, args, question, || remote_waiting(&gateway))?;
+        let by = decider(session, args).by;
+        let answer = gateway.decide(&token, "deny", &by)?;
+        if answer["denied"] == true {
+            return Ok(denied_by(session, &by));
+        }
+        return Err(not_denied(result(answer)?.error));
+    }
     let project = session.project()?;
     let caller = pipeline(session, &project)?;
-    let token = token(session, &caller, args, "Take this call back?")?;
+    let token = token(session, args, question, || local_waiting(&caller))?;
     let decider = decider(session, args);
     let by = decider.by.clone();
     let Called { denied, answer, .. } = Session::block_on(caller.deny(&token, decider))?;
-    if denied {
-        session.ui.done(&format!("denied by {by}; the call will not run"));
-        return Ok(exit::DONE);
-    }
-    let error = answer.ended.err();
+    if denied { Ok(denied_by(session, &by)) } else { Err(not_denied(answer.ended.err())) }
+}
+
+fn denied_by(session: &Session, by: &str) -> u8 {
+    session.ui.done(&format!("denied by {by}; the call will not run"));
+    exit::DONE
+}
+
+fn not_denied(error: Option<ToolError>) -> Failure {
     let (message, hints) = error.map(|error| (error.message, error.remediation_hints)).unwrap_or_default();
-    Err(Failure::new(message).with_hint(hints.into_iter().next().unwrap_or_default()))
+    Failure::new(message).with_hint(hints.into_iter().next().unwrap_or_default())
+}
+
+fn local_waiting(caller: &Arc<Caller>) -> Result<Vec<ApprovalRequired>, Failure> {
+    Ok(Session::block_on(caller.waiting(None))??)
+}
+
+fn remote_waiting(gateway: &Gateway) -> Result<Vec<ApprovalRequired>, Failure> {
+    gateway.get(&["v1", "approvals"])
+}
+
+fn of_tenant(mut waiting: Vec<ApprovalRequired>, tenant: Option<&str>) -> Vec<ApprovalRequired> {
+    waiting.retain(|call| tenant.is_none_or(|tenant| call.tenant_id == tenant));
+    waiting
+}
+
+fn result(answer: Value) -> Result<ToolResult, Failure> {
+    serde_json::from_value(answer).map_err(|error| {
+        Failure::of(&error, "use the same version of rig on both sides")
+            .context("the gateway answered with something else than the result of a call")
+    })
 }
 
 /// The token that was given; else the one of the only call that waits, once it was looked at.
-fn token(session: &Session, caller: &Arc<Caller>, args: &Decide, question: &str) -> Result<String, Failure> {
+fn token(
+    session: &Session,
+    args: &Decide,
+    question: &str,
+    waiting: impl FnOnce() -> Result<Vec<ApprovalRequired>, Failure>,
+) -> Result<String, Failure> {
     if let Some(token) = &args.token {
         return Ok(token.clone());
     }
-    let waiting = Session::block_on(caller.waiting(None))??;
+    let waiting = waiting()?;
     let [call] = waiting.as_slice() else {
         let many = waiting.len();
         return Err(match many {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rig_host::{
-    call::{Called, Request, open},
+    call::{Called, Request, json, open},
     export::Names,
     sandbox::{AskError, AskFuture, Client, Progress, Question},
 };
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{
     args::Call,
+    remote,
     render::{self, Ui},
     report::{Failure, exit},
     session::Session,
@@ -25,6 +26,9 @@ use crate::cli::{
 const MAX_INPUT: u64 = 256 << 20;
 
 pub fn run(session: &Session, args: Call) -> Result<u8, Failure> {
+    if let Some(url) = args.remote.url.clone() {
+        return elsewhere(session, &url, args);
+    }
     let started = Instant::now();
     let project = session.project()?;
     let (snapshot, broken) = open::snapshot(&project, &session.home);
@@ -48,6 +52,18 @@ pub fn run(session: &Session, args: Call) -> Result<u8, Failure> {
     session.ui.detail(&format!("ready after {:.1} ms", started.elapsed().as_secs_f64() * 1e3));
     let ended = Session::block_on(cancellable(|cancel| caller.call(request, cancel)))?;
     show(session, ended)
+}
+
+/// A call of a running gateway.
+fn elsewhere(session: &Session, url: &str, args: Call) -> Result<u8, Failure> {
+    let text = read_args(session, &args.args)?;
+    json::object(&text).map_err(|why| {
+        Failure::usage(format!("the arguments are not a JSON object: {why}"))
+            .with_hint("give the arguments as a JSON object, @FILE, or - for stdin")
+    })?;
+    let context = CallContext { tenant_id: args.tenant, request_id: args.request_id, actor: args.actor };
+    let result = remote::Gateway::new(session, url)?.call(&args.tool, &text, &context)?;
+    remote::show(&result)
 }
 
 /// Shows how a call ended, and says it in the exit code.

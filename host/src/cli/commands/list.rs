@@ -5,16 +5,22 @@ use rig_host::{
     install,
     project::Project,
 };
+use rig_specs::rtp::ToolDef;
 use serde_json::json;
 
 use crate::cli::{
     args::List,
+    remote::Gateway,
     render,
     report::{Failure, exit},
     session::Session,
 };
 
 pub fn run(session: &Session, args: &List) -> Result<u8, Failure> {
+    if let Some(url) = &args.remote.url {
+        let tools: Vec<ToolDef> = Gateway::new(session, url)?.get(&["v1", "tools"])?;
+        return tools_of(session, &tools, args.json).map(|()| exit::DONE);
+    }
     let project = session.project()?;
     let (snapshot, broken) = open::snapshot(&project, &session.home);
     show(session, &project, &snapshot, args)?;
@@ -30,14 +36,18 @@ fn show(session: &Session, project: &Project, snapshot: &Snapshot, args: &List) 
     if args.packs {
         return by_pack(session, project, snapshot, args.json);
     }
-    if args.json {
-        return render::json(&snapshot.tools().map(|tool| &tool.tool.def).collect::<Vec<_>>());
+    let tools: Vec<ToolDef> = snapshot.tools().map(|tool| tool.tool.def.clone()).collect();
+    tools_of(session, &tools, args.json)
+}
+
+fn tools_of(session: &Session, tools: &[ToolDef], json: bool) -> Result<(), Failure> {
+    if json {
+        return render::json(&tools);
     }
-    let row = |name: &str, risk: &str, text: &str| vec![name.to_owned(), risk.to_owned(), first_sentence(text)];
-    let rows: Vec<Vec<String>> = snapshot
-        .tools()
-        .map(|tool| row(&tool.tool.def.name, tool.tool.def.risk_class.as_str(), &tool.tool.def.description))
-        .collect();
+    let row = |tool: &ToolDef| {
+        vec![tool.name.clone(), tool.risk_class.as_str().to_owned(), first_sentence(&tool.description)]
+    };
+    let rows: Vec<Vec<String>> = tools.iter().map(row).collect();
     if rows.is_empty() {
         session.ui.note("There are no tools yet. See what there is: rig packs --available");
     } else {

@@ -46,7 +46,7 @@ pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, hurry: Cancell
     let mut connection = builder.serve_connection(TokioIo::new(wire), service);
     let mut told = false;
     let mut stop = Box::pin(stopping.cancelled());
-    let served = poll_fn(|cx| {
+    let whole = poll_fn(|cx| {
         if !told && stop.as_mut().poll(cx).is_ready() {
             told = true;
             Pin::new(&mut connection).graceful_shutdown();
@@ -57,7 +57,7 @@ pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, hurry: Cancell
         }
     });
     tokio::select! {
-        () = served => {}
+        () = whole => {}
         () = hurry.cancelled() => return,
     }
     let wire = connection.into_parts().io.into_inner();

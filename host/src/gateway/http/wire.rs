@@ -110,7 +110,7 @@ impl Wire {
     fn written(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match done {
             Poll::Pending => self.poll_stall(cx).map(Err),
-            ready => {
+            ready @ Poll::Ready(_) => {
                 self.stall = None;
                 ready
             }
@@ -162,7 +162,7 @@ impl AsyncRead for Wire {
         }
         match read {
             Poll::Pending => self.poll_head(cx).map(Err),
-            ready => ready,
+            ready @ Poll::Ready(_) => ready,
         }
     }
 }
