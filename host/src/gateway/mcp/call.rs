@@ -46,7 +46,7 @@ pub(super) struct Asked<'a> {
 /// How the part of a call ended that this request makes.
 enum Ended {
     /// The pipeline answered.
-    Called(Called),
+    Called(Box<Called>),
     /// The tool asks, and the client has to come back with the answer.
     Waits(Question, Answers),
 }
@@ -159,7 +159,7 @@ impl Asked<'_> {
                     if let Some(reported) = reported {
                         tokio::time::sleep_until(reported + GAP).await;
                     }
-                    return Ok(Ended::Called(called));
+                    return Ok(Ended::Called(Box::new(called)));
                 }
             };
             match next {
@@ -178,7 +178,7 @@ impl Asked<'_> {
                     };
                     let answered = tokio::select! {
                         () = &mut cancelled => return Err(self::cancelled()),
-                        called = &mut calling => return Ok(Ended::Called(called)),
+                        called = &mut calling => return Ok(Ended::Called(Box::new(called))),
                         answered = ask::elicit(&self.context.peer, request, reply.closed()) => answered,
                     };
                     let _ = reply.send(answered.and_then(|result| ask::to_reply(&question, result)));
@@ -276,6 +276,6 @@ const fn severity(level: LoggingLevel) -> u8 {
         LoggingLevel::Error => 4,
         LoggingLevel::Critical => 5,
         LoggingLevel::Alert => 6,
-        _ => 7,
+        LoggingLevel::Emergency => 7,
     }
 }
