@@ -16,6 +16,9 @@ use crate::{
 /// How components are kept apart from the machine and from each other.
 const SANDBOX: &str = "sandbox";
 
+/// Bytes of a name that a caller chose. Names are far shorter; a log must not grow with what a caller calls itself.
+const MAX_NAME: usize = 256;
+
 /// What people decide, and what it is when the decision could not be made.
 pub(super) const APPROVED: &str = "approved";
 pub(super) const DENIED: &str = "denied";
@@ -26,10 +29,10 @@ pub(super) fn row(request: &Request, id: &str, tool: Option<&Tool>, interface_ha
     let kept = || json::object(&request.args).ok().map(|args| sanitised(&args));
     Row {
         event: Event::Call,
-        tenant_id: request.context.tenant_id.clone().unwrap_or_default(),
-        run_id: id.to_owned(),
-        actor: request.context.actor.clone().unwrap_or_default(),
-        tool: request.tool.clone(),
+        tenant_id: bounded(request.context.tenant_id.as_deref().unwrap_or_default()),
+        run_id: bounded(id),
+        actor: bounded(request.context.actor.as_deref().unwrap_or_default()),
+        tool: bounded(&request.tool),
         pack: tool.map(|tool| tool.pack.id().to_string()).unwrap_or_default(),
         pack_version: tool.map(|tool| tool.pack.version()).unwrap_or_default(),
         pack_hash: tool.map(|tool| tool.pack.verified.digest.to_string()).unwrap_or_default(),
@@ -39,6 +42,10 @@ pub(super) fn row(request: &Request, id: &str, tool: Option<&Tool>, interface_ha
         args: keep_args.then(kept).flatten(),
         ..Row::default()
     }
+}
+
+fn bounded(name: &str) -> String {
+    name[..name.floor_char_boundary(MAX_NAME)].to_owned()
 }
 
 /// Over the canonical form, so that the same arguments have the same hash however they were written; over the bytes of what is no
