@@ -16,9 +16,9 @@ use crate::{Project, rig_path};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The newest revision with a handshake.
-pub const LEGACY: &str = "2025-11-25";
+const LEGACY: &str = "2025-11-25";
 /// The stateless revision.
-pub const STATELESS: &str = "2026-07-28";
+const STATELESS: &str = "2026-07-28";
 
 /// A running server and what it has said. Killed when dropped.
 pub struct Talk {

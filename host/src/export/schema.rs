@@ -70,7 +70,9 @@ impl Shape {
             let choices = branches(key);
             let common = choices.iter().map(|choice| choice.required.clone()).reduce(|a, b| &a & &b);
             shape.required.extend(common.unwrap_or_default());
-            choices.iter().for_each(|choice| shape.offer_all(choice));
+            for choice in &choices {
+                shape.offer_all(choice);
+            }
         }
         shape
     }

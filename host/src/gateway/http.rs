@@ -113,7 +113,7 @@ fn router(gateway: &Arc<Gateway>, what: Serves) -> Router {
         Serves::All => rgp::router(gateway),
         Serves::Mcp => rgp::base(gateway),
     };
-    routes.nest("/mcp", mcp::router(Arc::clone(gateway))).fallback(nowhere)
+    routes.nest("/mcp", mcp::router(gateway)).fallback(nowhere)
 }
 
 async fn nowhere(request: Request<Body>) -> Problem {

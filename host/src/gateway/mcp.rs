@@ -91,6 +91,6 @@ pub async fn stdio(gateway: &Arc<Gateway>, tenant: Option<String>, actor: Option
 }
 
 /// The routes of MCP over HTTP, to be mounted behind the checks of `Host`, `Origin` and tokens.
-pub fn router(gateway: Arc<Gateway>) -> Router {
-    http::router(&Shared::new(&gateway))
+pub fn router(gateway: &Arc<Gateway>) -> Router {
+    http::router(&Shared::new(gateway))
 }

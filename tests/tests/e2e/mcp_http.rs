@@ -89,11 +89,11 @@ fn unknown_sessions_are_not_found() {
 #[test]
 fn a_session_belongs_to_the_tenant_that_opened_it() {
     let project = Project::with(&["echo"]);
-    let token = |tenant: &str| {
-        let made = project.rig(&["tenant", "new", tenant, "--json"]).ok().json();
-        format!("Bearer {}", made["token"].as_str().unwrap_or_else(|| panic!("a token: {made}")))
-    };
-    let (ann, bob) = (token("ann"), token("bob"));
+    let made = ["ann", "bob"].map(|tenant| project.rig(&["tenant", "new", tenant, "--json"]).ok().json());
+    let word = |made: &Value, key: &str| made[key].as_str().unwrap_or_else(|| panic!("a {key}: {made}")).to_owned();
+    let tenant = |n: usize, id: &str| format!("  {id}:\n    tokens: ['{}']\n", word(&made[n], "hash"));
+    project.configure(&format!("tenants:\n{}{}", tenant(0, "ann"), tenant(1, "bob")));
+    let [ann, bob] = [0, 1].map(|n| format!("Bearer {}", word(&made[n], "token")));
     let gateway = Gateway::start(&project);
     let (ann, bob) = (("authorization", ann.as_str()), ("authorization", bob.as_str()));
     assert_eq!(post(&gateway, &[], &initialize()).status, 401);

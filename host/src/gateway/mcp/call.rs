@@ -1,6 +1,6 @@
 //! A call of a tool: from the request to the pipeline, and from its answer to a result.
 
-use std::{collections::BTreeMap, pin::pin, sync::Arc};
+use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 
 use rig_specs::{Sha256, rtp::CallContext};
 use rmcp::{
@@ -12,7 +12,7 @@ use rmcp::{
     service::RequestContext,
 };
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     Who, approve,
@@ -29,6 +29,9 @@ use crate::{
 
 /// The longest name of a tool that is looked up, and kept when there is none: longer ones are no names.
 const MAX_TOOL: usize = 256;
+/// The pause between the last report of progress and the answer. The official TypeScript client forgets a call when it reads the
+/// answer, and takes a report that came in the same read for one of a call that it does not know.
+const GAP: Duration = Duration::from_millis(2);
 
 /// A call as it was asked for.
 pub(super) struct Asked<'a> {
@@ -43,7 +46,7 @@ pub(super) struct Asked<'a> {
 /// How the part of a call ended that this request makes.
 enum Ended {
     /// The pipeline answered.
-    Called(Called),
+    Called(Box<Called>),
     /// The tool asks, and the client has to come back with the answer.
     Waits(Question, Answers),
 }
@@ -139,6 +142,7 @@ impl Asked<'_> {
                 () = gone.cancelled() => {}
             }
         });
+        let mut reported: Option<Instant> = None;
         loop {
             let next = tokio::select! {
                 biased;
@@ -149,13 +153,20 @@ impl Asked<'_> {
                     while let Ok(next) = says.try_recv() {
                         if let Said::Progress(progress) = next {
                             self.report(token.as_ref(), progress).await;
+                            reported = Some(Instant::now());
                         }
                     }
-                    return Ok(Ended::Called(called));
+                    if let Some(reported) = reported {
+                        tokio::time::sleep_until(reported + GAP).await;
+                    }
+                    return Ok(Ended::Called(Box::new(called)));
                 }
             };
             match next {
-                Said::Progress(progress) => self.report(token.as_ref(), progress).await,
+                Said::Progress(progress) => {
+                    self.report(token.as_ref(), progress).await;
+                    reported = Some(Instant::now());
+                }
                 Said::Waits(question) => return Ok(Ended::Waits(question, link.told())),
                 Said::Unusable(error) => return Err(error),
                 Said::Asks(question, mut reply) => {
@@ -167,7 +178,7 @@ impl Asked<'_> {
                     };
                     let answered = tokio::select! {
                         () = &mut cancelled => return Err(self::cancelled()),
-                        called = &mut calling => return Ok(Ended::Called(called)),
+                        called = &mut calling => return Ok(Ended::Called(Box::new(called))),
                         answered = ask::elicit(&self.context.peer, request, reply.closed()) => answered,
                     };
                     let _ = reply.send(answered.and_then(|result| ask::to_reply(&question, result)));
@@ -265,6 +276,6 @@ const fn severity(level: LoggingLevel) -> u8 {
         LoggingLevel::Error => 4,
         LoggingLevel::Critical => 5,
         LoggingLevel::Alert => 6,
-        _ => 7,
+        LoggingLevel::Emergency => 7,
     }
 }

@@ -51,13 +51,11 @@ pub(super) struct Lines {
 
 /// The process's own streams. `gone` is cancelled when stdin ends.
 pub(super) fn stdio(max: usize, gone: CancellationToken) -> Lines {
-    match (socket(io::stdin().as_fd()), socket(io::stdout().as_fd())) {
-        (Some(read), Some(write)) => Lines::new(read, write, max, gone),
-        _ => {
-            let (read, write) = stdio_pipes();
-            Lines::new(read, write, max, gone)
-        }
+    if let (Some(read), Some(write)) = (socket(io::stdin().as_fd()), socket(io::stdout().as_fd())) {
+        return Lines::new(read, write, max, gone);
     }
+    let (read, write) = stdio_pipes();
+    Lines::new(read, write, max, gone)
 }
 
 /// A stream that is a socket, which some programs give to those they start.

@@ -121,14 +121,14 @@ where
     F: Future<Output = bool>,
 {
     let gateway = &shared.gateway;
-    let mut changes: watch::Receiver<u64> = gateway.changes();
+    let mut swaps: watch::Receiver<u64> = gateway.changes();
     let digest = || shared.listings.get(&gateway.live(), who.tenant.as_deref()).digest;
     let mut seen = digest();
     loop {
         tokio::select! {
             () = ended.cancelled() => return,
             () = gateway.stopping().cancelled() => return,
-            changed = changes.changed() => if changed.is_err() { return },
+            changed = swaps.changed() => if changed.is_err() { return },
         }
         let now = digest();
         if now != seen {

@@ -32,12 +32,20 @@ pub(super) struct Sessions {
 
 /// What rmcp does not know of a session.
 struct Known {
-    /// The tenant that opened it; not known before the client has its answer.
-    tenant: Option<Option<String>>,
+    owner: Owner,
     used: Instant,
     /// Answers and streams that a client reads.
     streams: usize,
     gone: CancellationToken,
+}
+
+/// Who opened a session.
+#[derive(PartialEq, Eq)]
+enum Owner {
+    /// Its client has no answer yet.
+    Unknown,
+    /// A tenant; none when the gateway has no tenants.
+    Tenant(Option<String>),
 }
 
 /// Why a session does nothing.
@@ -68,14 +76,14 @@ impl Sessions {
     /// Notes who opened a session.
     pub(super) fn opened(&self, id: &str, tenant: Option<String>) {
         if let Some(known) = self.known().get_mut(id) {
-            known.tenant = Some(tenant);
+            known.owner = Owner::Tenant(tenant);
         }
     }
 
     /// Whether a session is there for a tenant. One of somebody else is as good as none.
     pub(super) fn belongs(&self, id: &str, tenant: Option<&str>) -> bool {
-        let known = self.known();
-        known.get(id).is_some_and(|known| known.tenant.as_ref().is_some_and(|owner| owner.as_deref() == tenant))
+        let is_theirs = |owner: &Owner| matches!(owner, Owner::Tenant(owner) if owner.as_deref() == tenant);
+        self.known().get(id).is_some_and(|known| is_theirs(&known.owner))
     }
 
     /// Cancelled when the session ends.
@@ -145,7 +153,7 @@ impl SessionManager for Sessions {
             self.close_session(&oldest.into()).await?;
         }
         let (id, transport) = self.inner.create_session().await?;
-        let known = Known { tenant: None, used: Instant::now(), streams: 0, gone: CancellationToken::new() };
+        let known = Known { owner: Owner::Unknown, used: Instant::now(), streams: 0, gone: CancellationToken::new() };
         self.known().insert(id.to_string(), known);
         Ok((id, transport))
     }
@@ -201,5 +209,77 @@ impl SessionManager for Sessions {
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, SessionError> {
         let stream = self.inner.resume(id, last_event_id).await?;
         Ok(self.counted(id, stream))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn opened(sessions: &Sessions, tenant: Option<&str>) -> String {
+        let (id, transport) = sessions.create_session().await.unwrap();
+        // The worker waits for its client for a minute; the test does not.
+        drop(transport);
+        sessions.opened(&id, tenant.map(str::to_owned));
+        id.to_string()
+    }
+
+    #[tokio::test]
+    async fn a_session_is_there_for_its_owner_only() {
+        let sessions = Sessions::default();
+        let (id, _transport) = sessions.create_session().await.unwrap();
+        assert!(!sessions.belongs(&id, None), "its client does not know it yet");
+        sessions.opened(&id, Some("ann".into()));
+        assert!(sessions.belongs(&id, Some("ann")));
+        for other in [None, Some("bob"), Some("")] {
+            assert!(!sessions.belongs(&id, other), "{other:?}");
+        }
+        let gone = sessions.gone(&id).unwrap();
+        sessions.close_session(&id).await.unwrap();
+        assert!(gone.is_cancelled() && !sessions.belongs(&id, Some("ann")));
+        assert!(sessions.gone(&id).is_none());
+    }
+
+    #[tokio::test]
+    async fn silent_sessions_end_and_those_in_use_do_not() {
+        let sessions = Sessions::default();
+        let (silent, used) = (opened(&sessions, None).await, opened(&sessions, None).await);
+        let reading = sessions.counted(&used.clone().into(), futures_util::stream::pending());
+        let later = Instant::now() + IDLE;
+        sessions.end_idle(later.checked_sub(Duration::from_secs(60)).unwrap()).await;
+        assert!(sessions.belongs(&silent, None), "not yet");
+        sessions.end_idle(later + Duration::from_secs(1)).await;
+        assert!(!sessions.belongs(&silent, None) && sessions.belongs(&used, None));
+        // The time counts from the end of the last stream.
+        drop(reading);
+        sessions.end_idle(Instant::now()).await;
+        assert!(sessions.belongs(&used, None));
+        sessions.end_idle(Instant::now() + IDLE).await;
+        assert!(!sessions.belongs(&used, None));
+    }
+
+    #[tokio::test]
+    async fn the_oldest_silent_session_makes_way() {
+        let sessions = Sessions::default();
+        let mut ids = Vec::new();
+        let mut reading = Vec::new();
+        for n in 0..MAX_SESSIONS {
+            let id = opened(&sessions, None).await;
+            if n == 0 {
+                reading.push(sessions.counted(&id.clone().into(), futures_util::stream::pending()));
+            }
+            ids.push(id);
+        }
+        let new = opened(&sessions, None).await;
+        assert!(sessions.belongs(&ids[0], None), "somebody reads from it");
+        assert!(!sessions.belongs(&ids[1], None), "the oldest of the others");
+        assert!(sessions.belongs(&ids[2], None) && sessions.belongs(&new, None));
+        // When all are in use, nobody is thrown out.
+        for id in ids.iter().skip(2).chain([&new]) {
+            reading.push(sessions.counted(&id.clone().into(), futures_util::stream::pending()));
+        }
+        let refused = sessions.create_session().await.err().expect("no room");
+        assert!(matches!(refused, SessionError::Full), "{refused}");
+        assert!(sessions.belongs(&new, None));
     }
 }
