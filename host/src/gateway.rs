@@ -179,7 +179,8 @@ impl Gateway {
         F: Future<Output = Called> + Send + 'static,
     {
         let cancel = CancellationToken::new();
-        let (metrics, running) = (Arc::clone(&self.metrics), call(cancel.clone()));
+        // The pipeline's future is large: it is put in its place once, and only pointers to it are moved from here on.
+        let (metrics, running) = (Arc::clone(&self.metrics), Box::pin(call(cancel.clone())));
         #[cfg(feature = "otlp")]
         let traces = self.traces.get().cloned();
         let call = async move {

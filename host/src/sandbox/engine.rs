@@ -83,8 +83,8 @@ impl EngineError {
 pub(super) struct RunningEngine {
     engine: Engine,
     ticker: Arc<Ticker>,
-    /// One for each core. A guest that computes for longer than a tick needs one to go on, so that any number of such guests leave
-    /// the other threads of the executor to short calls.
+    /// One fewer than there are cores. A guest that computes for longer than a tick needs one to go on, so that any number of such
+    /// guests leave a thread of the executor to short calls.
     lanes: Arc<Semaphore>,
 }
 
@@ -110,7 +110,7 @@ impl RunningEngine {
         });
         spawned.map_err(|error| EngineError::Start(error.into()))?;
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        Ok(Self { engine, ticker, lanes: Arc::new(Semaphore::new(cores)) })
+        Ok(Self { engine, ticker, lanes: Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))) })
     }
 
     /// What guests that compute for long take turns with.

@@ -144,13 +144,13 @@ pub(super) async fn run<R>(
     let watched = Arc::clone(&watch);
     // Runs at every tick while guest code runs. Looking at the clock here, and not only in the timer below, keeps the promise
     // when the executor is too busy to fire timers.
-    store.epoch_deadline_callback(move |_| match watched.interrupted() {
-        Some(interrupted) => Err(interrupted.into()),
-        None => {
-            ticks += 1;
-            // A short call may meet one tick by chance; it is not made to wait for that.
-            Ok(if ticks == 1 { UpdateDeadline::Yield(1) } else { UpdateDeadline::YieldCustom(1, turns.turn()) })
+    store.epoch_deadline_callback(move |_| {
+        if let Some(interrupted) = watched.interrupted() {
+            return Err(interrupted.into());
         }
+        ticks += 1;
+        // A short call may meet one tick by chance; it is not made to wait for that.
+        Ok(if ticks == 1 { UpdateDeadline::Yield(1) } else { UpdateDeadline::YieldCustom(1, turns.turn()) })
     });
 
     let ended = {

@@ -216,7 +216,7 @@ fn a_person_approves_between_two_requests() {
     let project = with_money(true);
     let mut talk = Talk::start(&project);
     let args = json!({ "message": "pay 100" });
-    let mut ask = |talk: &mut Talk| {
+    let ask = |talk: &mut Talk| {
         let first = talk.stateless("tools/call", json!({ "name": SEND, "arguments": args }), &can_ask());
         let question = first["result"]["inputRequests"]["rig/approve"]["params"]["message"].as_str();
         assert!(question.is_some_and(|question| question.contains("pay 100")), "{first}");

@@ -164,6 +164,18 @@ fn bad_requests_are_refused_in_json() {
 }
 
 /// The place that a tool has among the calls that run at once is free again when the call has ended.
+/// Whether the call was refused because another one runs; one that runs does not answer.
+fn is_limited(stream: &std::net::TcpStream) -> bool {
+    stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    let mut first = [0];
+    if stream.peek(&mut first).is_err() {
+        return false;
+    }
+    let answer = Answer::read(&mut BufReader::new(stream)).json();
+    assert_eq!(answer["result"]["_meta"]["rig/error"]["type"], "rate_limited", "{answer}");
+    true
+}
+
 #[test]
 fn a_client_that_goes_away_ends_its_call() {
     let project = Project::empty();
@@ -186,17 +198,6 @@ fn a_client_that_goes_away_ends_its_call() {
         stream.write_all(head.as_bytes()).unwrap();
         stream
     };
-    /// Whether the call was refused because another one runs; one that runs does not answer.
-    fn is_limited(stream: &std::net::TcpStream) -> bool {
-        stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-        let mut first = [0];
-        if stream.peek(&mut first).is_err() {
-            return false;
-        }
-        let answer = Answer::read(&mut BufReader::new(stream)).json();
-        assert_eq!(answer["result"]["_meta"]["rig/error"]["type"], "rate_limited", "{answer}");
-        true
-    }
     let first = send();
     thread::sleep(Duration::from_millis(500));
     // The control: while it runs there is no room for another.

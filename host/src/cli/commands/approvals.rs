@@ -20,12 +20,11 @@ use crate::cli::{
 
 /// `rig approvals`.
 pub fn list(session: &Session, args: &Approvals) -> Result<u8, Failure> {
-    let waiting = match &args.remote.url {
-        Some(url) => of_tenant(remote_waiting(&Gateway::new(session, url)?)?, args.tenant.as_deref()),
-        None => {
-            let project = session.project()?;
-            Session::block_on(pipeline(session, &project)?.waiting(args.tenant.clone()))??
-        }
+    let waiting = if let Some(url) = &args.remote.url {
+        of_tenant(remote_waiting(&Gateway::new(session, url)?)?, args.tenant.as_deref())
+    } else {
+        let project = session.project()?;
+        Session::block_on(pipeline(session, &project)?.waiting(args.tenant.clone()))??
     };
     if args.json {
         render::json(&waiting)?;

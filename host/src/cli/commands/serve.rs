@@ -21,9 +21,15 @@ use crate::cli::{
 pub fn run(session: &Session, args: &Serve) -> Result<u8, Failure> {
     let project = session.project()?;
     logs::start(session.ui, args.listen.log_json);
-    // Guests that compute for long hold a thread for each core; two more are there for everybody else.
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let runtime = runtime::Builder::new_multi_thread().worker_threads(cores + 2).enable_all().build();
+    let stdio = matches!(&args.what, Some(ServeWhat::Mcp(mcp)) if mcp.transport == Transport::Stdio);
+    let runtime = if stdio {
+        // One client: its messages and calls stay on one thread, which costs far less than handing each to another.
+        runtime::Builder::new_current_thread().enable_all().build()
+    } else {
+        // A guest that computes for long holds a thread, and one thread is always there for everybody else.
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        runtime::Builder::new_multi_thread().worker_threads(cores.max(2)).enable_all().build()
+    };
     let runtime = runtime.map_err(|error| Failure::of(&error, "run `rig doctor`"))?;
     let ended = runtime.block_on(serve(session, project, args));
     runtime.shutdown_background();

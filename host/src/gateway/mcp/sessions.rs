@@ -246,7 +246,7 @@ mod tests {
         let (silent, used) = (opened(&sessions, None).await, opened(&sessions, None).await);
         let reading = sessions.counted(&used.clone().into(), futures_util::stream::pending());
         let later = Instant::now() + IDLE;
-        sessions.end_idle(later.checked_sub(Duration::from_secs(60)).unwrap()).await;
+        sessions.end_idle(later.checked_sub(Duration::from_mins(1)).unwrap()).await;
         assert!(sessions.belongs(&silent, None), "not yet");
         sessions.end_idle(later + Duration::from_secs(1)).await;
         assert!(!sessions.belongs(&silent, None) && sessions.belongs(&used, None));
