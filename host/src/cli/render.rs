@@ -28,6 +28,12 @@ impl Ui {
         }
     }
 
+    /// A line that a question is about; shown even with `--quiet`.
+    #[allow(clippy::unused_self, reason = "the same shape as its neighbours")]
+    pub fn tell(self, text: &str) {
+        anstream::eprintln!("{}", plain(text));
+    }
+
     /// Something that the user should know; shown even with `--quiet`.
     #[allow(clippy::unused_self, reason = "the same shape as its neighbours")]
     pub fn warn(self, text: &str) {

@@ -32,7 +32,7 @@ pub fn list(session: &Session, args: &Approvals) -> Result<u8, Failure> {
         session.ui.note("No call waits for approval.");
     } else {
         for call in &waiting {
-            show(call)?;
+            described(call)?.iter().for_each(|line| render::line(line));
         }
         session.ui.note("Run one with `rig approve TOKEN`, or take it back with `rig deny TOKEN`.");
     }
@@ -127,7 +127,8 @@ fn token(
                 .with_hint("name one by its token: rig approvals"),
         });
     };
-    show(call)?;
+    // Beside the answer, which alone stands on stdout. Shown whatever `--quiet` says: nobody approves what they did not see.
+    described(call)?.iter().for_each(|line| session.ui.tell(line));
     match session.ask(question) {
         Answer::Yes => Ok(call.token.clone()),
         Answer::No => Err(Failure::new("nothing was decided; the call still waits")),
@@ -146,12 +147,14 @@ fn decider(session: &Session, args: &Decide) -> Decider {
     Decider { by: args.by.clone().unwrap_or_else(|| session.user.clone()), tenant: None }
 }
 
-fn show(call: &ApprovalRequired) -> Result<(), Failure> {
+/// What a person needs to know of a waiting call, a line for each.
+fn described(call: &ApprovalRequired) -> Result<Vec<String>, Failure> {
     let who = |text: &str| if text.is_empty() { "nobody named".to_owned() } else { text.to_owned() };
-    render::line(&format!("{}  {} [{}]", call.token, call.tool_name, call.risk_class.as_str()));
-    render::line(&format!("  asked by   {} (tenant: {})", who(&call.actor), who(&call.tenant_id)));
-    render::line(&format!("  asked at   {}, expires {}", call.requested_at, call.expires_at));
     let args = serde_json::to_string(&call.args).map_err(|error| Failure::of(&error, ""))?;
-    render::line(&format!("  arguments  {args}"));
-    Ok(())
+    Ok(vec![
+        format!("{}  {} [{}]", call.token, call.tool_name, call.risk_class.as_str()),
+        format!("  asked by   {} (tenant: {})", who(&call.actor), who(&call.tenant_id)),
+        format!("  asked at   {}, expires {}", call.requested_at, call.expires_at),
+        format!("  arguments  {args}"),
+    ])
 }
