@@ -31,23 +31,24 @@ impl Asked {
 
     pub(super) fn log(&self, called: &Called) {
         let (record, answer) = (&called.record, &called.answer);
-        // What went well is in the audit log; a line for each call would cost more than the call.
+        // The level must be known when this is compiled, the fields are the same.
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
-            tool = self.tool(called).unwrap_or_default(),
-            pack = %answer.pack,
-            outcome = record.outcome.as_str(),
-            error_type = record.error.map(ErrorKind::as_str),
-            duration_ms = record.duration.as_secs_f64() * 1e3,
-            tenant = self.tenant.as_deref(),
-            actor = self.actor.as_deref(),
-            correlation_id = %answer.correlation_id,
-            "{}",
-            self.does
+                    tool = self.tool(called).unwrap_or_default(),
+                    pack = %answer.pack,
+                    outcome = record.outcome.as_str(),
+                    error_type = record.error.map(ErrorKind::as_str),
+                    duration_ms = record.duration.as_secs_f64() * 1e3,
+                    tenant = self.tenant.as_deref(),
+                    actor = self.actor.as_deref(),
+                    correlation_id = %answer.correlation_id,
+                    "{}",
+                    self.does
                 )
             };
         }
+        // What went well is in the audit log; a line for each call would cost more than the call.
         if record.error.is_none() {
             line!(debug);
         } else {
