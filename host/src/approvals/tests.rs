@@ -280,7 +280,7 @@ const CHILD: &str = "RIG_TEST_APPROVAL";
 #[test]
 #[ignore = "the part of another test that runs in a process of its own"]
 fn claims_in_a_process_of_its_own() {
-    let given = std::env::var(CHILD).unwrap();
+    let Ok(given) = std::env::var(CHILD) else { return };
     let (folder, token) = given.split_once('|').unwrap();
     let folder = PathBuf::from(folder);
     let approvals = Approvals::new(folder.join("project/.rig/approvals.sqlite"), folder.join("home/keys"));

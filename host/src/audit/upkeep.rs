@@ -23,8 +23,11 @@ use super::{
 const CHECKPOINT: u64 = 2048;
 /// Pages at which it is made to begin anew although callers wait for it: 64 MiB. Reading it after a crash takes about 0.1 s.
 const RESTART: u64 = 16_384;
-/// Pages that the last handle leaves behind at most: 1 MiB. The next process reads it all before its first row, in about 1 ms.
+/// Pages after which the last handle shortens the write-ahead log: 1 MiB. The next process, if it is alone, reads it all before its
+/// first row, in about 1 ms.
 const LEFT_BEHIND: u64 = 256;
+/// How long the last handle waits for others to let it do that.
+const LAST_PATIENCE: Duration = Duration::from_millis(100);
 /// Rows after which somebody looks whether a summary is due.
 const LOOK: u64 = summary::ROWS / 4;
 /// How often rows that could not be written are tried again.
@@ -56,6 +59,8 @@ pub(super) struct Upkeep {
     checkpointed: AtomicU64,
     /// The last row at which somebody looked for summaries.
     looked: AtomicU64,
+    /// The size of the write-ahead log as this process found it, in steps of [`LEFT_BEHIND`], and one: 0 is not known yet.
+    found: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +85,10 @@ impl Upkeep {
         } else if pages >= before + CHECKPOINT {
             self.checkpointed.store(pages, Ordering::Relaxed);
             self.ask(shared, Job::Checkpoint);
+        }
+        if self.found.load(Ordering::Relaxed) == 0 {
+            // A first row changes two pages at most.
+            self.found.store(pages.saturating_sub(2) / LEFT_BEHIND + 1, Ordering::Relaxed);
         }
         let head = shared.status.head.load(Ordering::Relaxed);
         if head / LOOK != self.looked.load(Ordering::Relaxed) / LOOK {
@@ -210,8 +219,13 @@ impl Shared {
     /// The last things, when no handle is left: nobody waits any more.
     fn finish(self: &Shared, log: &mut Option<Log>) {
         self.writer().flush();
-        if self.status.wal_pages.load(Ordering::Relaxed) > LEFT_BEHIND {
-            self.with_log(log, |log| log.connection().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
+        // Only by who took it over the step: beside a busy gateway not every short process must wait for the disk.
+        let found = self.upkeep.found.load(Ordering::Relaxed);
+        if found != 0 && self.status.wal_pages.load(Ordering::Relaxed) / LEFT_BEHIND + 1 > found {
+            self.with_log(log, |log| {
+                log.wait(LAST_PATIENCE)?;
+                log.connection().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            });
         }
     }
 

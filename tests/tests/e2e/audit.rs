@@ -47,7 +47,7 @@ fn an_export_overwrites_nothing() {
 fn a_file_that_is_no_log_is_said_and_left_alone() {
     let project = Project::new();
     let garbage = "x".repeat(8192);
-    std::fs::create_dir_all(project.dir().join(LOG).parent().unwrap()).unwrap();
+    std::fs::create_dir_all(project.dir().join(".rig")).unwrap();
     project.write(LOG, &garbage);
     for command in ["query", "verify", "export"] {
         let output = project.rig(&["audit", command]);
