@@ -97,7 +97,7 @@ pub struct Sent {
 pub struct Decision {
     /// `sha256:` of the approval's token: names the request without being the key to it.
     pub approval: String,
-    /// `approved` or `denied`.
+    /// `approved`, `denied`, or `attempted` when the decision could not be made, for example because the token was used before.
     pub decision: String,
     /// Who decided.
     pub by: String,
