@@ -17,7 +17,7 @@ use sha2::Digest as _;
 
 use super::{Event, Row};
 
-type Text = Cow<'static, str>;
+pub(super) type Text = Cow<'static, str>;
 
 /// A row as the columns of the file have it. Whatever the file holds fits in, so that a changed row can be looked at too.
 #[derive(Debug, Clone, PartialEq)]

@@ -18,6 +18,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, co
 use super::{
     AuditError,
     chain::{Link, Stored},
+    journal::{Journal, Place, Rest},
 };
 
 /// How long a commit waits for another process. A commit takes microseconds and removing old rows some milliseconds, so this is a
@@ -27,11 +28,11 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// Written into the file's header, so that no other database is taken for a log.
 const APPLICATION: i64 = 0x7269_6741;
 /// The version of the tables below.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// There is no index: keeping four would cost more than the row itself. `summary` answers queries instead, one row for some
-/// thousands of the log; see [`super::summary`]. `origin` is what the chain begins after. The triggers stop accidents; whoever means
-/// it is caught by the chain.
+/// thousands of the log; see [`super::summary`]. `origin` is what the chain begins after, and `journal` says how
+/// much of each process's journal is in it. The triggers stop accidents; whoever means it is caught by the chain.
 const SCHEMA: &str = "
 CREATE TABLE log (
     seq INTEGER PRIMARY KEY, event TEXT NOT NULL, at INTEGER NOT NULL, tenant_id TEXT NOT NULL, run_id TEXT NOT NULL,
@@ -58,6 +59,10 @@ CREATE TRIGGER origin_no_delete BEFORE DELETE ON origin BEGIN
     SELECT RAISE(ABORT, 'the audit log has one beginning');
 END;
 ";
+
+/// How much of each process's journal is in the chain.
+const JOURNAL: &str =
+    "CREATE TABLE journal (id TEXT PRIMARY KEY, rows INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;";
 
 /// The names of the triggers above; a log without them lost a part of its schema.
 pub(super) const TRIGGERS: [&str; 4] = ["log_no_delete", "log_no_update", "origin_no_delete", "origin_no_return"];
@@ -95,9 +100,10 @@ impl Log {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags).map_err(|error| wrong(&error))?;
         configure(&mut connection, wal_pages).map_err(|error| wrong(&error))?;
-        match version(&connection).map_err(|error| wrong(&error))? {
+        match settled_version(&mut connection).map_err(|error| wrong(&error))? {
             (APPLICATION, VERSION) => {}
             (0, 0) => make_tables(&mut connection, path)?,
+            (APPLICATION, 1) => add_journal(&mut connection).map_err(|error| wrong(&error))?,
             other => return Err(unknown(path, other)),
         }
         let identity = identity(path).map_err(|error| AuditError::write(path, error))?;
@@ -127,6 +133,66 @@ impl Log {
                 at = insert(connection, at, row, buffer)?;
             }
             Ok(Appended { before, head: at })
+        })
+    }
+
+    /// Appends rows of a journal, each with the place that it ends at; those that somebody else moved before are left out. Answers
+    /// how much of the journal is in the chain now.
+    pub(super) fn append_from<'a>(
+        &mut self,
+        id: &str,
+        rows: impl IntoIterator<Item = (Place, &'a mut Stored)>,
+    ) -> rusqlite::Result<(Appended, Place)> {
+        self.transaction(|connection, buffer| {
+            let before = head(connection)?;
+            let (mut at, mut place) = (before, journal(connection, id)?.unwrap_or_default());
+            for (end, row) in rows {
+                if end.rows > place.rows {
+                    at = insert(connection, at, row, buffer)?;
+                    place = end;
+                }
+            }
+            set_journal(connection, id, place)?;
+            Ok((Appended { before, head: at }, place))
+        })
+    }
+
+    /// Appends what `rest` finds in a journal after what is in the chain already. Forgets the journal with its last row when its
+    /// process has ended. None when the log does not know it any more.
+    pub(super) fn append_rest(
+        &mut self,
+        id: &str,
+        rest: impl FnOnce(Place) -> io::Result<Rest>,
+        ended: bool,
+    ) -> rusqlite::Result<Option<(Appended, Rest)>> {
+        self.transaction(|connection, buffer| {
+            let Some(place) = journal(connection, id)? else { return Ok(None) };
+            let mut rest = rest(place).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+            let before = head(connection)?;
+            let mut at = before;
+            for row in &mut rest.rows {
+                at = insert(connection, at, row, buffer)?;
+            }
+            set_journal(connection, id, rest.end)?;
+            if ended && rest.is_all {
+                connection.execute("DELETE FROM journal WHERE id = ?1", [id])?;
+            }
+            Ok(Some((Appended { before, head: at }, rest)))
+        })
+    }
+
+    /// Notes a journal that is in use, and how much of it is in the chain.
+    pub(super) fn know_journal(&mut self, id: &str, place: Place) -> rusqlite::Result<()> {
+        self.transaction(|connection, _| set_journal(connection, id, place))
+    }
+
+    /// Forgets one journal, all of which is in the chain, and notes another that was just begun.
+    pub(super) fn change_journal(&mut self, old: Option<&Journal>, new: Option<&Journal>) -> rusqlite::Result<()> {
+        self.transaction(|connection, _| {
+            if let Some(old) = old {
+                connection.execute("DELETE FROM journal WHERE id = ?1", [&*old.id])?;
+            }
+            new.map_or(Ok(()), |new| set_journal(connection, &new.id, new.end()))
         })
     }
 
@@ -197,6 +263,27 @@ pub(super) fn head(connection: &Connection) -> rusqlite::Result<Link> {
     }
 }
 
+/// How much of a journal is in the chain; none when the log does not know it.
+pub(super) fn journal(connection: &Connection, id: &str) -> rusqlite::Result<Option<Place>> {
+    let mut statement = connection.prepare_cached("SELECT rows, bytes FROM journal WHERE id = ?1")?;
+    statement.query_row([id], |row| Ok(Place { rows: number(row, 0)?, bytes: number(row, 1)? })).optional()
+}
+
+/// The journals that the log knows.
+pub(super) fn journals(connection: &Connection) -> rusqlite::Result<Vec<(String, Place)>> {
+    if version(connection)? == (APPLICATION, 1) {
+        return Ok(Vec::new());
+    }
+    let mut statement = connection.prepare("SELECT id, rows, bytes FROM journal ORDER BY id")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, Place { rows: number(row, 1)?, bytes: number(row, 2)? })))?;
+    rows.collect()
+}
+
+fn set_journal(connection: &Connection, id: &str, place: Place) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO journal VALUES (?1, ?2, ?3)";
+    connection.prepare_cached(sql)?.execute(params![id, as_sql(place.rows), as_sql(place.bytes)]).map(drop)
+}
+
 /// What the chain begins after.
 pub(super) fn origin(connection: &Connection) -> rusqlite::Result<Link> {
     connection.prepare_cached("SELECT seq, hash FROM origin")?.query_row([], link)
@@ -260,10 +347,10 @@ pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>, AuditError
         Ok(_) => {}
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|error| wrong(&error))?;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(|error| wrong(&error))?;
     connection.busy_timeout(PATIENCE).map_err(|error| wrong(&error))?;
-    match version(&connection).map_err(|error| wrong(&error))? {
-        (APPLICATION, VERSION) => Ok(Some(connection)),
+    match settled_version(&mut connection).map_err(|error| wrong(&error))? {
+        (APPLICATION, 1 | VERSION) => Ok(Some(connection)),
         (0, 0) if is_blank(&connection).map_err(|error| wrong(&error))? => Ok(None),
         other => Err(unknown(path, other)),
     }
@@ -322,6 +409,21 @@ fn version(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
     Ok((pragma("application_id")?, pragma("user_version")?))
 }
 
+/// The same, read in one state of the file: another process may just be making it.
+fn settled_version(connection: &mut Connection) -> rusqlite::Result<(i64, i64)> {
+    version(&*connection.transaction()?)
+}
+
+/// Logs of the first version had no journals.
+fn add_journal(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    if version(&transaction)? == (APPLICATION, 1) {
+        transaction.execute_batch(JOURNAL)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    }
+    transaction.commit()
+}
+
 fn is_blank(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
 }
@@ -348,6 +450,7 @@ fn make_tables(connection: &mut Connection, path: &Path) -> Result<(), AuditErro
             return Ok(true);
         }
         transaction.execute_batch(SCHEMA)?;
+        transaction.execute_batch(JOURNAL)?;
         let origin = Link::origin();
         transaction.execute("INSERT INTO origin VALUES (1, ?1, ?2)", params![0, origin.hash.as_bytes()])?;
         transaction.pragma_update(None, "application_id", APPLICATION)?;

@@ -47,6 +47,7 @@ use read::{Events, verify};
 mod attacks;
 mod crash;
 mod failures;
+mod journals;
 mod leaving;
 mod queries;
 mod removing;
@@ -70,13 +71,20 @@ impl Place {
         Audit::new(self.settings.clone())
     }
 
+    /// As a gateway has it: with a journal.
+    pub(super) fn long_lived(&self) -> Audit {
+        let audit = self.audit();
+        audit.start_upkeep();
+        audit
+    }
+
     pub(super) fn query(&self, query: &AuditQuery) -> AuditPage {
-        read::query(&self.settings.path, query, Events::Calls).unwrap()
+        read::query(&self.settings.path, &self.settings.anchors, query, Events::Calls).unwrap()
     }
 
     pub(super) fn all(&self) -> AuditPage {
         let query = AuditQuery { limit: Some(1000), ..AuditQuery::default() };
-        read::query(&self.settings.path, &query, Events::All).unwrap()
+        read::query(&self.settings.path, &self.settings.anchors, &query, Events::All).unwrap()
     }
 
     pub(super) fn verify(&self) -> verify::Report {
@@ -106,7 +114,7 @@ pub(super) fn row(name: impl Into<String>) -> Row {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_row_of_many_writers_is_in_one_chain() {
     let place = Place::new();
-    let handles = [place.audit(), place.audit()];
+    let handles = [place.audit(), place.long_lived()];
     let mut tasks = tokio::task::JoinSet::new();
     for task in 0..32 {
         let audit = handles[task % 2].clone();
@@ -210,6 +218,7 @@ async fn short_processes_leave_little_behind() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_write_ahead_log_stays_bounded() {
     let place = Place::new();
+    // Row by row: a journal would move a thousand with one change of each page.
     let audit = place.audit();
     let mut restarted = false;
     let mut before = 0;
