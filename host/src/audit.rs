@@ -27,6 +27,8 @@ mod log;
 mod queue;
 pub mod read;
 mod retention;
+mod row_bytes;
+mod schema;
 mod summary;
 mod upkeep;
 mod writer;
@@ -58,13 +60,13 @@ pub struct Row {
     /// The tool as it was asked for.
     pub tool: String,
     /// Its pack; empty when the tool is unknown.
-    pub pack: String,
+    pub pack: Arc<str>,
     /// The pack's version.
-    pub pack_version: String,
+    pub pack_version: Arc<str>,
     /// `sha256:` of the pack's component.
-    pub pack_hash: String,
+    pub pack_hash: Arc<str>,
     /// Of the snapshot.
-    pub interface_hash: String,
+    pub interface_hash: Arc<str>,
     /// `sha256:` of the canonical JSON of the arguments.
     pub input_hash: String,
     /// How the call ended; none for an intent.

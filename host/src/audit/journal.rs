@@ -18,7 +18,10 @@ use std::{
 
 use ring::hmac;
 
-use super::chain::{Stored, Text};
+use super::{
+    chain::Stored,
+    row_bytes::{decode, encode},
+};
 
 /// What a journal begins with; it ends the name of the format.
 const MAGIC: &[u8; 12] = b"rig-journal1";
@@ -233,92 +236,6 @@ fn tag(key: &hmac::Key, id: &str, number: u64, payload: &[u8]) -> [u8; TAG] {
     tag
 }
 
-/// Every column but the row's place in the chain, which it does not have yet.
-fn encode(row: &Stored, out: &mut Vec<u8>) {
-    out.extend_from_slice(&row.at.to_le_bytes());
-    out.extend_from_slice(&row.duration_us.to_le_bytes());
-    for text in [
-        &*row.event,
-        &row.tenant_id,
-        &row.run_id,
-        &row.actor,
-        &row.tool,
-        &row.pack,
-        &row.pack_version,
-        &row.pack_hash,
-        &row.interface_hash,
-        &row.input_hash,
-        &row.auth,
-        &row.egress,
-        &row.isolation,
-    ] {
-        put(out, text);
-    }
-    for text in [row.outcome.as_deref(), row.error_type.as_deref(), row.decision.as_deref(), row.args.as_deref()] {
-        out.push(u8::from(text.is_some()));
-        put(out, text.unwrap_or_default());
-    }
-}
-
-fn put(out: &mut Vec<u8>, text: &str) {
-    out.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
-    out.extend_from_slice(text.as_bytes());
-}
-
-/// None for bytes that [`encode`] did not write.
-fn decode(bytes: &[u8]) -> Option<Stored> {
-    let mut rest = bytes;
-    let at = i64::from_le_bytes(take(&mut rest)?);
-    let duration_us = i64::from_le_bytes(take(&mut rest)?);
-    let mut text = || -> Option<String> {
-        let length = u32::from_le_bytes(take(&mut rest)?) as usize;
-        let (text, after) = rest.split_at_checked(length)?;
-        rest = after;
-        String::from_utf8(text.to_vec()).ok()
-    };
-    let [event, tenant_id, run_id, actor, tool, pack, pack_version, pack_hash, interface_hash, input_hash] =
-        [(); 10].map(|()| text());
-    let [auth, egress, isolation] = [(); 3].map(|()| text());
-    let mut maybe = || -> Option<Option<String>> {
-        let [there] = take(&mut rest)?;
-        let length = u32::from_le_bytes(take(&mut rest)?) as usize;
-        let (text, after) = rest.split_at_checked(length)?;
-        rest = after;
-        let text = String::from_utf8(text.to_vec()).ok()?;
-        Some((there == 1).then_some(text))
-    };
-    let [outcome, error_type, decision, args] = [(); 4].map(|()| maybe());
-    let stored = Stored {
-        seq: 0,
-        event: event?.into(),
-        at,
-        tenant_id: tenant_id?,
-        run_id: run_id?,
-        actor: actor?,
-        tool: tool?,
-        pack: pack?,
-        pack_version: pack_version?,
-        pack_hash: pack_hash?,
-        interface_hash: interface_hash?,
-        input_hash: input_hash?,
-        outcome: outcome?.map(Text::from),
-        error_type: error_type?.map(Text::from),
-        duration_us,
-        auth: auth?.into(),
-        egress: egress?.into(),
-        decision: decision?,
-        isolation: isolation?.into(),
-        args: args?,
-    };
-    rest.is_empty().then_some(stored)
-}
-
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (taken, after) = rest.split_first_chunk::<N>()?;
-    *rest = after;
-    Some(*taken)
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
@@ -371,7 +288,9 @@ mod tests {
         }
         let file = path(&log, &journal.id);
         let good = fs::read(&file).unwrap();
-        let part = |from: usize, to: usize| good[usize::try_from(ends[from]).unwrap()..usize::try_from(ends[to]).unwrap()].to_vec();
+        let part = |from: usize, to: usize| {
+            good[usize::try_from(ends[from]).unwrap()..usize::try_from(ends[to]).unwrap()].to_vec()
+        };
         let start = good[..MAGIC.len()].to_vec();
         for at in 0..good.len() {
             let mut bad = good.clone();

@@ -19,9 +19,9 @@ use tokio::sync::oneshot;
 use super::{
     AuditError, Row, Settings,
     chain::Stored,
+    intake::{Intake, Taken},
     log,
     upkeep::{Job, Upkeep},
-    intake::{Intake, Taken},
     writer::{Attempt, Entry, Status, Writer},
 };
 

@@ -12,8 +12,8 @@ pub(super) fn full_row() -> Row {
         tool: "pay.money.send".into(),
         pack: "pay".into(),
         pack_version: "1.2.3".into(),
-        pack_hash: rig_specs::Sha256::of(b"pack").to_string(),
-        interface_hash: rig_specs::Sha256::of(b"interface").to_string(),
+        pack_hash: rig_specs::Sha256::of(b"pack").to_string().into(),
+        interface_hash: rig_specs::Sha256::of(b"interface").to_string().into(),
         input_hash: rig_specs::Sha256::of(b"input").to_string(),
         outcome: Some(Outcome::Error),
         error_type: Some(ErrorKind::UpstreamError),
@@ -153,8 +153,10 @@ async fn a_row_comes_back_as_it_was_written() {
         (&entry.tenant_id, &entry.run_id, &entry.actor, &entry.tool),
         (&row.tenant_id, &row.run_id, &row.actor, &row.tool)
     );
-    assert_eq!((&entry.pack, &entry.pack_version, &entry.pack_hash), (&row.pack, &row.pack_version, &row.pack_hash));
-    assert_eq!((&entry.interface_hash, &entry.input_hash), (&row.interface_hash, &row.input_hash));
+    assert_eq!(
+        [&*entry.pack, &entry.pack_version, &entry.pack_hash, &entry.interface_hash, &entry.input_hash],
+        [&*row.pack, &row.pack_version, &row.pack_hash, &row.interface_hash, &row.input_hash]
+    );
     assert_eq!(
         (entry.outcome, entry.error_type, entry.isolation.as_str()),
         (row.outcome, row.error_type, row.isolation)

@@ -109,7 +109,7 @@ impl Metrics {
 
     pub(super) fn called(&self, called: &Called) {
         let (pack, tool) = match &called.record.tool {
-            Some(tool) => (called.answer.pack.clone(), tool.clone()),
+            Some(tool) => (called.answer.pack.to_string(), tool.clone()),
             None => (UNKNOWN.to_owned(), UNKNOWN.to_owned()),
         };
         let outcome = called.record.outcome.as_str();

@@ -16,7 +16,8 @@ use crate::audit::{
     anchor::{self, Noted},
     chain::{Link, RETENTION, Stored, timestamp},
     left::{self, Finding},
-    log::{self, COLUMNS, TRIGGERS, number},
+    log::{self, COLUMNS, number},
+    schema::TRIGGERS,
     summary::{self, Builder, Line, Summary},
 };
 

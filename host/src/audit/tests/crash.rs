@@ -71,8 +71,14 @@ fn rows_survive_a_kill() {
     let report = verify::verify(&path, &anchors).unwrap();
     assert_eq!((report.problems, report.anchor), (vec![], verify::AnchorState::Matches));
     let mut out = Vec::new();
-    let count =
-        read::export::export(&path, &anchors, &AuditQuery::default(), Events::All, read::export::Format::JsonLines, &mut out);
+    let count = read::export::export(
+        &path,
+        &anchors,
+        &AuditQuery::default(),
+        Events::All,
+        read::export::Format::JsonLines,
+        &mut out,
+    );
     assert_eq!(count, Ok(report.rows));
     let written: std::collections::BTreeSet<String> = String::from_utf8(out)
         .unwrap()

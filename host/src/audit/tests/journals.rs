@@ -104,7 +104,9 @@ async fn rows_of_a_killed_process_are_found() {
 #[tokio::test]
 #[allow(clippy::await_holding_lock, reason = "the writer that is held is what the journal does without")]
 async fn a_changed_journal_of_a_killed_process_is_found() {
-    for (attack, problem) in [("none", None), ("changed", Some("changed or torn after its row 2")), ("removed", Some("is missing"))] {
+    for (attack, problem) in
+        [("none", None), ("changed", Some("changed or torn after its row 2")), ("removed", Some("is missing"))]
+    {
         let place = Place::new();
         let audit = begun(&place).await;
         let held = hold(&audit);

@@ -37,7 +37,8 @@ pub fn run(session: &Session, args: &args::Audit) -> Result<u8, Failure> {
 }
 
 fn query(session: &Session, path: &Path, args: &args::AuditQuery) -> Result<u8, Failure> {
-    let page = read::query(path, &session.home.anchors(), &question(&args.filter)?, events(&args.filter)).map_err(failure)?;
+    let page =
+        read::query(path, &session.home.anchors(), &question(&args.filter)?, events(&args.filter)).map_err(failure)?;
     if args.json {
         render::json(&page)?;
     } else if page.entries.is_empty() {

@@ -72,14 +72,18 @@ fn text(answer: &call::Answer) -> Result<String, serde_json::Error> {
         }
     }
     for (key, value) in [
-        ("correlation_id", &answer.correlation_id),
+        ("correlation_id", &*answer.correlation_id),
         ("pack", &answer.pack),
         ("pack_version", &answer.pack_version),
         ("interface_hash", &answer.interface_hash),
         ("pack_set_version", &answer.pack_set_version),
     ] {
         text.extend([",\"", key, "\":"]);
-        text.push_str(&serde_json::to_string(value)?);
+        if value.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\')) {
+            text.extend(["\"", value, "\""]);
+        } else {
+            text.push_str(&serde_json::to_string(value)?);
+        }
     }
     text.push('}');
     Ok(text)
