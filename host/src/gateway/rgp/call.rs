@@ -7,20 +7,19 @@ use rig_specs::rtp::CallContext;
 use super::{
     super::{
         Gateway,
-        http::{CORRELATION_ID, body, problem::Problem},
+        http::{CORRELATION_ID, Identity, body, problem::Problem},
     },
     Answer,
     envelope::Envelope,
-    identity, json_text,
+    json_text,
 };
 use crate::call::{self, Called};
 
 /// What a body may hold beside the arguments.
 const ENVELOPE: usize = 64 << 10;
 
-pub(super) async fn call(gateway: &Gateway, name: &str, request: Request<Body>) -> Answer {
+pub(super) async fn call(gateway: &Gateway, name: &str, identity: Identity, request: Request<Body>) -> Answer {
     let live = gateway.live();
-    let identity = identity(&request);
     let correlation = request.headers().get(&CORRELATION_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
     let limit = live.caller.config().limits.args.as_usize().saturating_add(ENVELOPE);
     let text = body::text(request, limit).await?;
