@@ -86,7 +86,8 @@ fn a_messaging_service_stands_in_for_a_sender() {
 #[test]
 fn what_twilio_would_refuse_is_not_sent() {
     let mock = mock::http(|_| Ok(Response::new(200)));
-    let call = |from_: Option<&str>| create_call("t".into(), from_.map(Into::into), None, None).unwrap_err().to_string();
+    let call =
+        |from_: Option<&str>| create_call("t".into(), from_.map(Into::into), None, None).unwrap_err().to_string();
     assert_eq!(call(None), "validation_error: give `from_`: Twilio calls from a number of the account");
     assert_eq!(call(Some("f")), "validation_error: give `twiml` or `url`: they say what happens in the call");
     let error = send_sms("t".into(), None, "b".into()).unwrap_err();
