@@ -27,6 +27,7 @@ mod mcp_clients;
 mod mcp_http;
 mod memory;
 mod openapi;
+mod packs;
 mod policy;
 mod probe;
 mod remote;
