@@ -12,18 +12,19 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// `validation_error` for an empty segment, which would name another resource (`/customers/` lists what `/customers/7` shows),
-/// and for `.` and `..`, which every reader of URLs resolves even when they are percent-encoded.
+/// and for one with a `.` or `..` between its slashes and backslashes: readers of URLs resolve those, some even when all is
+/// percent-encoded, and the host refuses such a URL.
 pub fn path(segments: &[&str]) -> Result<String> {
     let mut path = String::new();
     for segment in segments {
-        match *segment {
-            "" => return Err(Error::validation("an empty text cannot be part of a URL's path")),
-            "." | ".." => return Err(Error::validation(format!("`{segment}` cannot be part of a URL's path"))),
-            _ => {
-                path.push('/');
-                percent(&mut path, segment, |_| false, false);
-            }
+        if segment.is_empty() {
+            return Err(Error::validation("an empty text cannot be part of a URL's path"));
         }
+        if let Some(dots) = segment.split(['/', '\\']).find(|part| matches!(*part, "." | "..")) {
+            return Err(Error::validation(format!("`{dots}` cannot be part of a URL's path")));
+        }
+        path.push('/');
+        percent(&mut path, segment, |_| false, false);
     }
     Ok(path)
 }
@@ -66,8 +67,9 @@ mod tests {
             ("a?b#c", "/a%3Fb%23c"),
             ("100%", "/100%25"),
             ("%2e%2e", "/%252e%252e"),
-            ("..\\..", "/..%5C.."),
+            ("a\\b", "/a%5Cb"),
             ("...", "/..."),
+            ("a../..b/.c", "/a..%2F..b%2F.c"),
             ("a b", "/a%20b"),
             ("é", "/%C3%A9"),
             ("@;=&+$,:!", "/%40%3B%3D%26%2B%24%2C%3A%21"),
@@ -84,6 +86,10 @@ mod tests {
             ("", "an empty text cannot be part of a URL's path"),
             (".", "`.` cannot be part of a URL's path"),
             ("..", "`..` cannot be part of a URL's path"),
+            ("/../x", "`..` cannot be part of a URL's path"),
+            ("a/./b", "`.` cannot be part of a URL's path"),
+            ("..\\x", "`..` cannot be part of a URL's path"),
+            ("a/b/..", "`..` cannot be part of a URL's path"),
         ] {
             let error = path(&["a", segment]).unwrap_err();
             assert_eq!((error.kind(), error.message()), (crate::ErrorKind::ValidationError, message));
