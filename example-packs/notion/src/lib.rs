@@ -113,7 +113,6 @@ pub fn query_database(
 ) -> Result<Rows> {
     #[derive(Deserialize)]
     struct Database {
-        #[serde(default)]
         data_sources: Vec<DataSource>,
     }
     #[derive(Serialize)]

@@ -1,7 +1,11 @@
 //! The packs for real services, called through a gateway: what they send is what the service's official SDK sends, what they answer
 //! fits their schemas, and what the service refuses is told. Here is what the tests of all packs share.
 
+mod airtable;
 mod github;
+mod notion;
+mod slack;
+mod unhappy;
 
 use rig_tests::{
     Clients, Gateway, Project, Recorded, Reply, Upstream,
