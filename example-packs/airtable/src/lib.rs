@@ -14,11 +14,11 @@ pub use model::{Record, Records};
 /// The most records that one call lists: ten of Airtable's pages, two seconds at the rate that it allows.
 const LIST_LIMIT: u32 = 1000;
 
-/// Airtable may answer fewer records than fit on a page and still have more. This is enough for pages that are half full, and well
-/// below the requests that a call may make.
+/// Airtable may answer fewer records than fit on a page and still have more. This is enough for pages that are half full, and
+/// well below the requests that a call may make.
 const PAGES: u32 = 20;
 
-/// Creates a record in a table.
+/// Creates a record in a table of an Airtable base.
 #[tool(
     name = "airtable.records.create",
     title = "Create a record",
@@ -38,15 +38,16 @@ pub fn create_record(
     /// The name of the table, or its id, which begins with `tbl` and survives renaming.
     #[schemars(length(min = 1, max = 255))]
     table_name: String,
-    /// The values by the names of the fields: `{"Name": "…", "Hours": 2.5, "Done": true, "Tags": ["a", "b"], "Due": "2026-01-31"}`.
-    /// Links to records are lists of their ids; computed fields cannot be set.
+    /// The values by the names of the fields, as
+    /// `{"Name": "…", "Hours": 2.5, "Done": true, "Tags": ["a", "b"], "Due": "2026-01-31"}`. Links to records are lists of their
+    /// ids; computed fields cannot be set.
     fields: Object,
 ) -> Result<Record> {
     check_base(&base_id)?;
     api::write("POST", &[&base_id, &table_name], fields)
 }
 
-/// Lists records of a table, all or those that a formula selects.
+/// Lists records of a table of an Airtable base: all, or those that a formula selects.
 #[tool(
     name = "airtable.records.list",
     title = "List records",
@@ -105,7 +106,7 @@ pub fn list_records(
     Ok(Records { records, has_more })
 }
 
-/// Changes fields of a record. Fields that are not named keep their values.
+/// Changes fields of a record in an Airtable base. Fields that are not named keep their values.
 #[tool(
     name = "airtable.records.update",
     title = "Change a record",
@@ -128,8 +129,8 @@ pub fn update_record(
     /// The id of the record, which begins with `rec`: `airtable.records.list` shows it.
     #[schemars(regex(pattern = r"^rec[A-Za-z0-9]{1,61}$"))]
     record_id: String,
-    /// The new values by the names of the fields, in the shape of `airtable.records.create`. Null empties a field; lists replace the
-    /// list that is there.
+    /// The new values by the names of the fields, in the shape of `airtable.records.create`. Null empties a field; lists
+    /// replace the list that is there.
     fields: Object,
 ) -> Result<Record> {
     check_base(&base_id)?;

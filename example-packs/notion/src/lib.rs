@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use model::{DataSource, Entry, Found, Rows};
 
-/// Creates a page below another page, or a row in a database.
+/// Creates a Notion page below another page, or a row in a database.
 #[tool(
     name = "notion.pages.create",
     title = "Create a page",
@@ -35,12 +35,13 @@ pub fn create_page(
     /// Where the page goes: `{"page_id": "…"}` below a page, `{"data_source_id": "…"}` or `{"database_id": "…"}` as a row of a
     /// database. `notion.search` finds the ids.
     parent: Object,
-    /// The values, by the names of the properties: `{"Name": {"title": [{"text": {"content": "…"}}]}, "Done": {"checkbox": true}}`.
-    /// Below a page only `title` is allowed; in a database they are its columns, as `notion.search` shows them for a data source.
+    /// The values, by the names of the properties:
+    /// `{"Name": {"title": [{"text": {"content": "…"}}]}, "Done": {"checkbox": true}}`. Below a page only `title` is allowed; in a
+    /// database they are its columns, as `notion.search` shows them for a data source.
     properties: Option<Object>,
     /// The content: at most 100 blocks such as
-    /// `{"type": "paragraph", "paragraph": {"rich_text": [{"text": {"content": "…"}}]}}`; further types are `heading_1` to `heading_3`,
-    /// `bulleted_list_item`, `numbered_list_item`, `to_do`, `code` and `quote`.
+    /// `{"type": "paragraph", "paragraph": {"rich_text": [{"text": {"content": "…"}}]}}`; further types are `heading_1` to
+    /// `heading_3`, `bulleted_list_item`, `numbered_list_item`, `to_do`, `code` and `quote`.
     children: Option<Vec<Object>>,
 ) -> Result<Entry> {
     #[derive(Serialize)]
@@ -54,8 +55,8 @@ pub fn create_page(
     api::post(&["pages"], &NewPage { parent, properties, children })
 }
 
-/// Changes properties of a page, for example its title or the columns of a row. Properties that are not named keep their values, and
-/// so does the content.
+/// Changes properties of a Notion page, for example its title or the columns of a row. Properties that are not named keep their
+/// values, and so does the content.
 #[tool(
     name = "notion.pages.update",
     title = "Change a page's properties",
@@ -71,8 +72,8 @@ pub fn update_page(
     /// The id of the page, with or without hyphens.
     #[schemars(length(min = 1, max = 255))]
     page_id: String,
-    /// The new values, by the names of the properties: `{"Status": {"select": {"name": "Done"}}, "Price": {"number": 3}}`. The shape is
-    /// that of the property's type, as in the page's own `properties`.
+    /// The new values, by the names of the properties: `{"Status": {"select": {"name": "Done"}}, "Price": {"number": 3}}`. The
+    /// shape is that of the property's type, as in the page's own `properties`.
     properties: Option<Object>,
 ) -> Result<Entry> {
     #[derive(Serialize)]
@@ -83,8 +84,8 @@ pub fn update_page(
     api::patch(&["pages", &page_id], &Change { properties })
 }
 
-/// Lists the rows of a database that match a filter, at most 100. When there are more, `has_more` is true: narrow the filter. To search
-/// by title in all of Notion use `notion.search`.
+/// Lists the rows of a Notion database that match a filter, at most 100. When there are more, `has_more` is true: narrow the
+/// filter. To search by title in all of Notion use `notion.search`.
 #[tool(
     name = "notion.databases.query",
     title = "Query a database",
@@ -95,17 +96,18 @@ pub fn update_page(
     example(
         description = "What is open, the most urgent first",
         args = r#"{"database_id": "d9824bdc-8445-4327-be8b-5b47500af6ce",
-            "filter": {"and": [{"property": "Status", "select": {"equals": "Open"}}, {"property": "Price", "number": {"less_than": 10}}]},
+            "filter": {"and": [{"property": "Status", "select": {"equals": "Open"}},
+                {"property": "Price", "number": {"less_than": 10}}]},
             "sorts": [{"property": "Due", "direction": "ascending"}]}"#
     )
 )]
 pub fn query_database(
-    /// The id of the database, with or without hyphens, or that of one of its data sources, as `notion.search` finds them. Of a database
-    /// with several data sources the first is queried.
+    /// The id of the database, with or without hyphens, or that of one of its data sources, as `notion.search` finds them. Of a
+    /// database with several data sources the first is queried.
     #[schemars(length(min = 1, max = 255))]
     database_id: String,
-    /// A condition `{"property": "Status", "select": {"equals": "Done"}}`, where the second key is the property's type, or several
-    /// as `{"and": […]}` or `{"or": […]}`. All rows when it is left out.
+    /// A condition `{"property": "Status", "select": {"equals": "Done"}}`, where the second key is the property's type, or
+    /// several as `{"and": […]}` or `{"or": […]}`. All rows when it is left out.
     filter: Option<Object>,
     /// What to sort by, the most important first: `{"property": "Due", "direction": "ascending"}` or
     /// `{"timestamp": "last_edited_time", "direction": "descending"}`.
@@ -146,8 +148,8 @@ pub fn query_database(
     Ok(Rows { results, has_more, next_cursor, data_source_id, data_sources })
 }
 
-/// Finds pages and databases by their titles, among those that are shared with the integration. At most 100, last edited first. It does
-/// not look into the content. To select rows of one database by their values use `notion.databases.query`.
+/// Finds Notion pages and databases by their titles, among those that are shared with the integration. At most 100, last edited
+/// first. It does not look into the content. To select rows of one database by their values use `notion.databases.query`.
 #[tool(
     name = "notion.search",
     title = "Search by title",

@@ -17,10 +17,12 @@ const LIST_LIMIT: u32 = 1000;
 /// What Slack puts on one page at most.
 const PAGE_LIMIT: u32 = 999;
 
-/// Slack may answer fewer channels than were asked for, even none, and still have more. It allows about 20 such requests a minute.
+/// Slack may answer fewer channels than were asked for, even none, and still have more. It allows about 20 such requests a
+/// minute.
 const PAGES: u32 = 20;
 
-/// Posts a message to a channel or a person, or a reply to a thread. It notifies people and cannot be taken back by this pack.
+/// Posts a message in Slack: to a channel, to a person, or as a reply in a thread. It notifies people, and this pack cannot
+/// delete it.
 #[tool(
     name = "slack.messages.post",
     title = "Post a message",
@@ -38,8 +40,8 @@ pub fn post_message(
     /// The id of the channel, as `slack.channels.list` answers it; the id of a user sends a direct message.
     #[schemars(length(min = 1))]
     channel: String,
-    /// The text, in Slack's mrkdwn: `*bold*`, `_italic_`, `<https://example.com|link>`, `<@U0123456789>`. With `blocks` it is what
-    /// notifications show.
+    /// The text, in Slack's mrkdwn: `*bold*`, `_italic_`, `<https://example.com|link>`, `<@U0123456789>`. With `blocks` it is
+    /// what notifications show.
     #[schemars(length(min = 1))]
     text: String,
     /// At most 50 Block Kit blocks, shown in place of the text. Each is an object with a `type`, for example
@@ -61,7 +63,7 @@ pub fn post_message(
     api::json("chat.postMessage", &NewMessage { channel, text, blocks, thread_ts })
 }
 
-/// Replaces the text of a message that this app posted before.
+/// Replaces the text of a Slack message that this app posted before.
 #[tool(
     name = "slack.messages.update",
     title = "Change a message",
@@ -93,7 +95,7 @@ pub fn update_message(
     api::json("chat.update", &Change { channel, ts, text })
 }
 
-/// Lists the channels of the workspace, archived ones too: their ids, names, topics and whether the app is a member.
+/// Lists the channels of the Slack workspace, archived ones too: their ids, names, topics and whether the app is a member.
 #[tool(
     name = "slack.channels.list",
     title = "List channels",
@@ -151,7 +153,7 @@ pub fn list_channels(
     Ok(Channels { channels, has_more })
 }
 
-/// Finds a person in the workspace by their email address, for example to mention them or to send them a direct message.
+/// Finds a person in the Slack workspace by their email address, for example to mention them or to send them a direct message.
 #[tool(
     name = "slack.users.lookupByEmail",
     title = "Find a person by email",

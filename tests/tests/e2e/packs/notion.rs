@@ -130,6 +130,26 @@ fn every_tool_sends_what_the_sdk_sends() {
 }
 
 #[test]
+fn what_is_null_is_left_out() {
+    let service = service();
+    service.on(HOST, answer);
+    for ((tool, args), names, body) in [
+        (&calls()[0], &["properties", "children"][..], json!({ "parent": { "page_id": PAGE } })),
+        (&calls()[1], &["properties"], json!({})),
+        (&calls()[2], &["filter", "sorts"], json!({})),
+        (&calls()[3], &["filter"], json!({ "query": "" })),
+    ] {
+        let mut args = args.clone();
+        for name in names {
+            args[*name] = json!(null);
+        }
+        service.upstream.forget();
+        let _ = service.output(tool, &args);
+        assert_eq!(service.upstream.requests().last().unwrap().json(), body, "{tool}");
+    }
+}
+
+#[test]
 fn answers_hold_what_a_caller_acts_on() {
     let service = service();
     service.on(HOST, answer);
