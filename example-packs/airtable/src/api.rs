@@ -2,10 +2,10 @@
 
 use rig_sdk::{
     Result,
-    http::{self, Request},
+    http::{self, Request, Response},
     json::Object,
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 
 use crate::{failure, model::Record};
 
@@ -24,7 +24,7 @@ pub(crate) fn write(method: &str, path: &[&str], fields: Object) -> Result<Recor
         return_fields_by_field_id: bool,
     }
     let body = Body { fields, typecast: false, return_fields_by_field_id: false };
-    send(http::request(method, BASE).path(path).json(&body))
+    send(http::request(method, BASE).path(path).json(&body))?.json()
 }
 
 /// Which records to list.
@@ -53,7 +53,7 @@ impl Options {
 }
 
 /// One page of a list.
-pub(crate) fn list<T: DeserializeOwned>(base: &str, table: &str, options: &Options) -> Result<T> {
+pub(crate) fn list(base: &str, table: &str, options: &Options) -> Result<Response> {
     let path = [base, table];
     if options.url_length(&http::path(&path)?) >= URL_LIMIT {
         return send(http::post(BASE).path(&path).path(&["listRecords"]).json(options));
@@ -73,7 +73,7 @@ fn encoded_length(value: &str) -> usize {
 }
 
 /// A response that is not a success becomes the error that it stands for.
-fn send<T: DeserializeOwned>(request: Request) -> Result<T> {
+fn send(request: Request) -> Result<Response> {
     let response = request.send()?;
-    if response.is_success() { response.json() } else { Err(failure::of(&response)) }
+    if response.is_success() { Ok(response) } else { Err(failure::of(&response)) }
 }

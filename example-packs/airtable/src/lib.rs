@@ -86,7 +86,7 @@ pub fn list_records(
     let mut records: Vec<Record> = Vec::new();
     let mut pages = 0;
     loop {
-        let page: Page = api::list(&base_id, &table_name, &options)?;
+        let page: Page = api::list(&base_id, &table_name, &options)?.json()?;
         records.extend(page.records);
         options.offset = page.offset.filter(|offset| !offset.is_empty());
         pages += 1;

@@ -52,7 +52,7 @@ pub fn create_page(
         #[serde(skip_serializing_if = "Option::is_none")]
         children: Option<Vec<Object>>,
     }
-    api::post(&["pages"], &NewPage { parent, properties, children })
+    api::post(&["pages"], &NewPage { parent, properties, children })?.json()
 }
 
 /// Changes properties of a Notion page, for example its title or the columns of a row. Properties that are not named keep their
@@ -81,7 +81,7 @@ pub fn update_page(
         #[serde(skip_serializing_if = "Option::is_none")]
         properties: Option<Object>,
     }
-    api::patch(&["pages", &page_id], &Change { properties })
+    api::patch(&["pages", &page_id], &Change { properties })?.json()
 }
 
 /// Lists the rows of a Notion database that match a filter, at most 100. When there are more, `has_more` is true: narrow the
@@ -125,9 +125,9 @@ pub fn query_database(
         sorts: Option<Vec<Object>>,
     }
     let query = Query { filter, sorts };
-    let rows = |id: &str| -> Result<Found> { api::post(&["data_sources", id, "query"], &query) };
+    let rows = |id: &str| -> Result<Found> { api::post(&["data_sources", id, "query"], &query)?.json() };
     let (Found { results, has_more, next_cursor }, data_source_id, data_sources) =
-        match api::get::<Database>(&["databases", &database_id]) {
+        match api::get(&["databases", &database_id]).and_then(|response| response.json::<Database>()) {
             Ok(Database { data_sources }) => {
                 let Some(first) = data_sources.first().map(|source| source.id.clone()) else {
                     return Err(Error::not_found("the database has no data source that the integration can see").hint(
@@ -174,7 +174,7 @@ pub fn search(
         #[serde(skip_serializing_if = "Option::is_none")]
         filter: Option<Object>,
     }
-    api::post(&["search"], &Query { query, filter })
+    api::post(&["search"], &Query { query, filter })?.json()
 }
 
 rig_sdk::export!(create_page, update_page, query_database, search);

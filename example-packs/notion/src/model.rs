@@ -1,11 +1,12 @@
 //! What the tools answer: the part of Notion's objects that a caller acts on.
 //!
 //! Only what names the object must be there. A page is written when Notion answers, so an answer that lacks a detail is no failure:
-//! the detail is null. Properties and parents are handed on as Notion sends them: what a caller sends back has the same shape.
+//! the detail is null, and so each is picked out of the answer by itself. Properties and parents are handed on as Notion sends them:
+//! what a caller sends back has the same shape.
 
 use rig_sdk::json::{Map, Value};
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 /// A page, which may be a row of a database, or a data source: a database's table.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -72,24 +73,27 @@ pub struct Found {
 /// of the author's choice.
 impl<'de> Deserialize<'de> for Entry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Raw {
-            id: String,
-            object: Option<String>,
-            #[serde(default)]
-            title: Value,
-            url: Option<String>,
-            parent: Option<Map<String, Value>>,
-            properties: Option<Map<String, Value>>,
-            created_time: Option<String>,
-            last_edited_time: Option<String>,
-            in_trash: Option<bool>,
-        }
-        let raw = Raw::deserialize(deserializer)?;
-        let among = || raw.properties.as_ref()?.values().find_map(|property| plain(&property["title"]));
-        let title = plain(&raw.title).or_else(among);
-        let Raw { id, object, url, parent, properties, created_time, last_edited_time, in_trash, .. } = raw;
-        Ok(Self { id, object, title, url, parent, properties, created_time, last_edited_time, in_trash })
+        let mut entry = Value::deserialize(deserializer)?;
+        let text = |name: &str| entry[name].as_str().map(str::to_owned);
+        let among = || entry["properties"].as_object()?.values().find_map(|property| plain(&property["title"]));
+        Ok(Self {
+            id: text("id").ok_or_else(|| D::Error::missing_field("id"))?,
+            object: text("object"),
+            title: plain(&entry["title"]).or_else(among),
+            url: text("url"),
+            created_time: text("created_time"),
+            last_edited_time: text("last_edited_time"),
+            in_trash: entry["in_trash"].as_bool(),
+            parent: take(&mut entry, "parent"),
+            properties: take(&mut entry, "properties"),
+        })
+    }
+}
+
+fn take(entry: &mut Value, name: &str) -> Option<Map<String, Value>> {
+    match entry.get_mut(name).map(Value::take) {
+        Some(Value::Object(object)) => Some(object),
+        _ => None,
     }
 }
 

@@ -2,9 +2,9 @@
 
 use rig_sdk::{
     Result,
-    http::{self, Request},
+    http::{self, Request, Response},
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 use crate::failure;
 
@@ -14,12 +14,12 @@ const BASE: &str = "https://slack.com/api";
 const JSON: &str = "application/json;charset=utf-8";
 
 /// Calls a method with JSON, which is how arguments that are objects are sent.
-pub(crate) fn json<T: DeserializeOwned>(method: &str, arguments: &impl Serialize) -> Result<T> {
+pub(crate) fn json(method: &str, arguments: &impl Serialize) -> Result<Response> {
     send(http::post(BASE).path(&[method]).header("content-type", JSON).json(arguments))
 }
 
 /// Calls a method with a form: methods that read do not take JSON.
-pub(crate) fn form<T: DeserializeOwned>(method: &str, arguments: &[(&str, &str)]) -> Result<T> {
+pub(crate) fn form(method: &str, arguments: &[(&str, &str)]) -> Result<Response> {
     send(http::post(BASE).path(&[method]).form(arguments.iter().copied()))
 }
 
@@ -30,10 +30,8 @@ struct Verdict {
     ok: bool,
 }
 
-fn send<T: DeserializeOwned>(request: Request) -> Result<T> {
+fn send(request: Request) -> Result<Response> {
     let response = request.send()?;
-    if response.is_success() && response.json::<Verdict>()?.ok {
-        return response.json();
-    }
-    Err(failure::of(&response))
+    let succeeded = response.is_success() && response.json::<Verdict>()?.ok;
+    if succeeded { Ok(response) } else { Err(failure::of(&response)) }
 }

@@ -60,7 +60,7 @@ pub fn post_message(
         #[serde(skip_serializing_if = "Option::is_none")]
         thread_ts: Option<String>,
     }
-    api::json("chat.postMessage", &NewMessage { channel, text, blocks, thread_ts })
+    api::json("chat.postMessage", &NewMessage { channel, text, blocks, thread_ts })?.json()
 }
 
 /// Replaces the text of a Slack message that this app posted before.
@@ -92,7 +92,7 @@ pub fn update_message(
         ts: String,
         text: String,
     }
-    api::json("chat.update", &Change { channel, ts, text })
+    api::json("chat.update", &Change { channel, ts, text })?.json()
 }
 
 /// Lists the channels of the Slack workspace, archived ones too: their ids, names, topics and whether the app is a member.
@@ -137,7 +137,7 @@ pub fn list_channels(
     loop {
         let fields = [("limit", size.as_deref()), ("types", types.as_deref()), ("cursor", cursor.as_deref())];
         let given: Vec<_> = fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        let page: Page = api::form("conversations.list", &given)?;
+        let page: Page = api::form("conversations.list", &given)?.json()?;
         channels.extend(page.channels);
         cursor = page.response_metadata.next_cursor.filter(|cursor| !cursor.is_empty());
         pages += 1;
@@ -172,7 +172,8 @@ pub fn lookup_user(
     struct Found {
         user: User,
     }
-    api::form::<Found>("users.lookupByEmail", &[("email", &email)]).map(|found| found.user)
+    let found: Found = api::form("users.lookupByEmail", &[("email", &email)])?.json()?;
+    Ok(found.user)
 }
 
 rig_sdk::export!(post_message, update_message, list_channels, lookup_user);

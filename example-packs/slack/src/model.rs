@@ -1,26 +1,25 @@
 //! What the tools answer: the part of Slack's objects that a caller acts on.
 //!
 //! Only what names the object must be there. A message is posted when Slack answers, so an answer that lacks a detail is no failure:
-//! the detail is null.
+//! the detail is null. So each is picked out of the answer by itself.
 
 use rig_sdk::json::Value;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 /// A message that was posted or changed.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Message {
     /// The id of the channel.
     pub channel: String,
     /// The timestamp that names the message in its channel: what `slack.messages.update` takes as `ts`, and a reply as `thread_ts`.
     pub ts: String,
     /// The text as Slack keeps it, with links and mentions in angle brackets; null when Slack sends none.
-    #[serde(default, rename(deserialize = "message"), deserialize_with = "text")]
     pub text: Option<String>,
 }
 
 /// A channel or a conversation.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Channel {
     /// The id, which other tools take as `channel`.
     pub id: String,
@@ -39,10 +38,8 @@ pub struct Channel {
     /// The id of the other person of a direct message; null for all others.
     pub user: Option<String>,
     /// What is being talked about; null for direct messages.
-    #[serde(default, deserialize_with = "value")]
     pub topic: Option<String>,
     /// What the channel is for; null for direct messages.
-    #[serde(default, deserialize_with = "value")]
     pub purpose: Option<String>,
     /// How many members it has; null when Slack does not say.
     pub num_members: Option<u64>,
@@ -82,39 +79,66 @@ pub struct User {
     pub deleted: Option<bool>,
 }
 
-/// Slack keeps half of what is known about a person in a profile; a caller should not have to look in two places.
-impl<'de> Deserialize<'de> for User {
+impl<'de> Deserialize<'de> for Message {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Raw {
-            id: String,
-            name: Option<String>,
-            real_name: Option<String>,
-            tz: Option<String>,
-            team_id: Option<String>,
-            is_bot: Option<bool>,
-            deleted: Option<bool>,
-            #[serde(default)]
-            profile: Value,
-        }
-        let Raw { id, name, real_name, tz, team_id, is_bot, deleted, profile } = Raw::deserialize(deserializer)?;
-        let known = |field: &str| profile[field].as_str().map(str::to_owned);
-        let real_name = real_name.or_else(|| known("real_name"));
-        let (display_name, email, title) = (known("display_name"), known("email"), known("title"));
-        Ok(Self { id, name, real_name, display_name, email, title, tz, team_id, is_bot, deleted })
+        let answer = Value::deserialize(deserializer)?;
+        Ok(Self {
+            channel: named(&answer, "channel")?,
+            ts: named(&answer, "ts")?,
+            text: text(&answer["message"], "text"),
+        })
     }
 }
 
-/// A topic or purpose, which Slack sends with who set it and when, as its text.
-fn value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    field(deserializer, "value")
+impl<'de> Deserialize<'de> for Channel {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let channel = &Value::deserialize(deserializer)?;
+        Ok(Self {
+            id: named(channel, "id")?,
+            name: text(channel, "name"),
+            is_private: flag(channel, "is_private"),
+            is_archived: flag(channel, "is_archived"),
+            is_member: flag(channel, "is_member"),
+            is_im: flag(channel, "is_im"),
+            is_mpim: flag(channel, "is_mpim"),
+            user: text(channel, "user"),
+            // Both come with who set them and when.
+            topic: text(&channel["topic"], "value"),
+            purpose: text(&channel["purpose"], "value"),
+            num_members: channel["num_members"].as_u64(),
+        })
+    }
 }
 
-/// A message as Slack sends it back, as its text.
-fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    field(deserializer, "text")
+/// Slack keeps half of what is known about a person in a profile; a caller should not have to look in two places.
+impl<'de> Deserialize<'de> for User {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let user = &Value::deserialize(deserializer)?;
+        let profile = &user["profile"];
+        Ok(Self {
+            id: named(user, "id")?,
+            name: text(user, "name"),
+            real_name: text(user, "real_name").or_else(|| text(profile, "real_name")),
+            display_name: text(profile, "display_name"),
+            email: text(profile, "email"),
+            title: text(profile, "title"),
+            tz: text(user, "tz"),
+            team_id: text(user, "team_id"),
+            is_bot: flag(user, "is_bot"),
+            deleted: flag(user, "deleted"),
+        })
+    }
 }
 
-fn field<'de, D: Deserializer<'de>>(deserializer: D, name: &str) -> Result<Option<String>, D::Error> {
-    Ok(Value::deserialize(deserializer)?[name].as_str().map(str::to_owned))
+/// What names the object.
+fn named<E: Error>(object: &Value, name: &'static str) -> Result<String, E> {
+    text(object, name).ok_or_else(|| E::missing_field(name))
+}
+
+fn text(object: &Value, name: &str) -> Option<String> {
+    object[name].as_str().map(str::to_owned)
+}
+
+fn flag(object: &Value, name: &str) -> Option<bool> {
+    object[name].as_bool()
 }

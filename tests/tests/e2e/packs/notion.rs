@@ -177,6 +177,20 @@ fn answers_hold_what_a_caller_acts_on() {
 }
 
 #[test]
+fn rows_may_be_large() {
+    let service = service();
+    let mut row = page();
+    let pieces: Vec<Value> = (0..150).map(|_| text("A piece of text, formatted by itself")[0].clone()).collect();
+    row["properties"]["Notes"] = json!({ "id": "x", "type": "rich_text", "rich_text": pieces });
+    let rows = vec![row; 100];
+    assert!(json!(rows).to_string().len() > 3 << 20);
+    service.on(HOST, move |request| if request.path() == "/v1/search" { list(&rows, None) } else { answer(request) });
+    let output = service.output("notion.search", &json!({ "query": "" }));
+    assert_eq!(output["results"].as_array().unwrap().len(), 100);
+    assert_eq!(output["results"][99]["properties"]["Notes"]["rich_text"].as_array().unwrap().len(), 150);
+}
+
+#[test]
 fn the_id_of_a_data_source_is_taken_for_a_databases() {
     let service = service();
     let unknown = || {
