@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// `validation_error` for an empty segment, which would name another resource (`/customers/` lists what `/customers/7` shows),
-/// and for one with a `.` or `..` between its slashes and backslashes: readers of URLs resolve those, some even when all is
-/// percent-encoded, and the host refuses such a URL.
+/// and for `.` and `..`, which every reader of URLs resolves even when they are percent-encoded. So do some for the parts between
+/// encoded slashes, as in `a/../b`, and the host refuses such URLs: they are refused here, where the fault can still be told.
 pub fn path(segments: &[&str]) -> Result<String> {
     let mut path = String::new();
     for segment in segments {
@@ -68,8 +68,8 @@ mod tests {
             ("100%", "/100%25"),
             ("%2e%2e", "/%252e%252e"),
             ("a\\b", "/a%5Cb"),
+            ("a..b/.c", "/a..b%2F.c"),
             ("...", "/..."),
-            ("a../..b/.c", "/a..%2F..b%2F.c"),
             ("a b", "/a%20b"),
             ("é", "/%C3%A9"),
             ("@;=&+$,:!", "/%40%3B%3D%26%2B%24%2C%3A%21"),
@@ -86,10 +86,9 @@ mod tests {
             ("", "an empty text cannot be part of a URL's path"),
             (".", "`.` cannot be part of a URL's path"),
             ("..", "`..` cannot be part of a URL's path"),
-            ("/../x", "`..` cannot be part of a URL's path"),
+            ("../x", "`..` cannot be part of a URL's path"),
             ("a/./b", "`.` cannot be part of a URL's path"),
-            ("..\\x", "`..` cannot be part of a URL's path"),
-            ("a/b/..", "`..` cannot be part of a URL's path"),
+            ("a\\..", "`..` cannot be part of a URL's path"),
         ] {
             let error = path(&["a", segment]).unwrap_err();
             assert_eq!((error.kind(), error.message()), (crate::ErrorKind::ValidationError, message));

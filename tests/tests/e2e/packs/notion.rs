@@ -3,10 +3,7 @@
 use rig_tests::{Recorded, Reply};
 use serde_json::{Value, json};
 
-use super::{
-    Service,
-    unhappy::{self, Call, Refusal},
-};
+use super::Service;
 
 const HOST: &str = "api.notion.com";
 const TOKEN: &str = "ntn_123456789012AbCdEfGhIjKlMnOpQrStUvWxYz0123456789";
@@ -19,13 +16,36 @@ fn service() -> Service {
     Service::start("notion", &[("NOTION_TOKEN", TOKEN)])
 }
 
-/// One good call of each tool, with nothing but what is required.
-fn calls() -> [Call; 4] {
+/// Every tool with what it requires, and all of its arguments.
+fn calls() -> [(&'static str, &'static [&'static str], Value); 4] {
+    let properties = json!({
+        "Name": { "title": [{ "text": { "content": "Grüße \u{1F44B} \"\\\n" } }] }, "Price": { "number": 2.5 },
+        "Due": { "date": null }, "Tags": { "multi_select": [] }
+    });
+    let paragraph = json!({ "type": "paragraph", "paragraph": { "rich_text": [{ "text": { "content": "…" } }] } });
     [
-        ("notion.pages.create", json!({ "parent": { "page_id": PAGE } })),
-        ("notion.pages.update", json!({ "page_id": PAGE })),
-        ("notion.databases.query", json!({ "database_id": DATABASE })),
-        ("notion.search", json!({ "query": "" })),
+        (
+            "notion.pages.create",
+            &["parent"],
+            json!({ "parent": { "type": "data_source_id", "data_source_id": SOURCE }, "properties": properties,
+                "children": [paragraph, { "divider": {} }] }),
+        ),
+        ("notion.pages.update", &["page_id"], json!({ "page_id": PAGE, "properties": properties })),
+        (
+            "notion.databases.query",
+            &["database_id"],
+            json!({
+                "database_id": DATABASE,
+                "filter": { "and": [{ "property": "Done", "checkbox": { "equals": true } }, { "or": [] }] },
+                "sorts": [{ "property": "Name", "direction": "ascending" },
+                    { "timestamp": "created_time", "direction": "descending" }]
+            }),
+        ),
+        (
+            "notion.search",
+            &["query"],
+            json!({ "query": "Grüße?", "filter": { "property": "object", "value": "data_source" } }),
+        ),
     ]
 }
 
@@ -99,32 +119,16 @@ fn answer(request: &Recorded) -> Reply {
 fn every_tool_sends_what_the_sdk_sends() {
     let service = service();
     service.on(HOST, answer);
-    let properties = json!({
-        "Name": { "title": [{ "text": { "content": "Grüße \u{1F44B} \"\\\n" } }] }, "Price": { "number": 2.5 }, "Due": { "date": null },
-        "Tags": { "multi_select": [] }
-    });
-    let paragraph = json!({ "object": "block", "type": "paragraph", "paragraph": { "rich_text": [{ "text": { "content": "…" } }] } });
-    let full = [
-        (
-            "notion.pages.create",
-            json!({ "parent": { "type": "data_source_id", "data_source_id": SOURCE }, "properties": properties,
-                "children": [paragraph, { "divider": {} }] }),
-        ),
+    let more = [
+        ("notion.pages.create", json!({ "parent": { "page_id": PAGE } })),
         ("notion.pages.create", json!({ "parent": {}, "properties": {}, "children": [] })),
-        ("notion.pages.update", json!({ "page_id": PAGE.replace('-', ""), "properties": properties })),
+        ("notion.pages.update", json!({ "page_id": PAGE.replace('-', "") })),
         ("notion.pages.update", json!({ "page_id": "a b", "properties": {} })),
-        (
-            "notion.databases.query",
-            json!({
-                "database_id": DATABASE,
-                "filter": { "and": [{ "property": "Done", "checkbox": { "equals": true } }, { "or": [] }] },
-                "sorts": [{ "property": "Name", "direction": "ascending" }, { "timestamp": "created_time", "direction": "descending" }]
-            }),
-        ),
+        ("notion.databases.query", json!({ "database_id": DATABASE })),
         ("notion.databases.query", json!({ "database_id": DATABASE, "filter": {}, "sorts": [] })),
-        ("notion.search", json!({ "query": "Grüße?", "filter": { "property": "object", "value": "data_source" } })),
+        ("notion.search", json!({ "query": "" })),
     ];
-    for (tool, args) in calls().into_iter().chain(full) {
+    for (tool, args) in calls().map(|(tool, _, args)| (tool, args)).into_iter().chain(more) {
         service.sends_what_the_sdk_sends(tool, &args, &[]);
     }
 }
@@ -133,16 +137,16 @@ fn every_tool_sends_what_the_sdk_sends() {
 fn what_is_null_is_left_out() {
     let service = service();
     service.on(HOST, answer);
-    for ((tool, args), names, body) in [
-        (&calls()[0], &["properties", "children"][..], json!({ "parent": { "page_id": PAGE } })),
-        (&calls()[1], &["properties"], json!({})),
-        (&calls()[2], &["filter", "sorts"], json!({})),
-        (&calls()[3], &["filter"], json!({ "query": "" })),
+    for (tool, args, body) in [
+        (
+            "notion.pages.create",
+            json!({ "parent": { "page_id": PAGE }, "properties": null, "children": null }),
+            json!({ "parent": { "page_id": PAGE } }),
+        ),
+        ("notion.pages.update", json!({ "page_id": PAGE, "properties": null }), json!({})),
+        ("notion.databases.query", json!({ "database_id": DATABASE, "filter": null, "sorts": null }), json!({})),
+        ("notion.search", json!({ "query": "", "filter": null }), json!({ "query": "" })),
     ] {
-        let mut args = args.clone();
-        for name in names {
-            args[*name] = json!(null);
-        }
         service.upstream.forget();
         let _ = service.output(tool, &args);
         assert_eq!(service.upstream.requests().last().unwrap().json(), body, "{tool}");
@@ -161,7 +165,7 @@ fn answers_hold_what_a_caller_acts_on() {
         told
     };
     let row = told(&page(), "Tuscan kale");
-    let [create, update, query, search] = calls().map(|(tool, args)| service.output(tool, &args));
+    let [create, update, query, search] = calls().map(|(tool, _, args)| service.output(tool, &args));
     assert_eq!((&create, &update), (&row, &row));
     assert_eq!(
         query,
@@ -206,8 +210,8 @@ fn the_id_of_a_data_source_is_taken_for_a_databases() {
     });
     let output = service.output("notion.databases.query", &json!({ "database_id": SOURCE }));
     assert_eq!((&output["data_source_id"], &output["results"][0]["id"]), (&json!(SOURCE), &json!(PAGE)));
-    let error = unhappy::error(&service, &("notion.databases.query", json!({ "database_id": DATABASE })));
-    assert_eq!((&error["type"], &error["upstream_code"]), (&json!("not_found"), &json!("object_not_found")));
+    let error = service.error("notion.databases.query", &json!({ "database_id": DATABASE }), "not_found");
+    assert_eq!((&error["upstream_code"], &error["retryable"]), (&json!("object_not_found"), &json!(false)));
 }
 
 #[test]
@@ -219,108 +223,80 @@ fn what_notion_refuses_is_told() {
             json!({ "object": "error", "status": status, "code": code, "message": message, "request_id": "be907abe" }),
         )
     };
-    let refusal = |reply, kind, code, retryable, hint| Refusal { reply, kind, code, retryable, hint };
-    let refusals = [
-        refusal(said(400, "validation_error", "body failed"), "validation_error", "validation_error", false, ""),
-        refusal(
-            said(401, "unauthorized", "API token is invalid."),
-            "auth_error",
-            "unauthorized",
-            false,
-            "NOTION_TOKEN",
-        ),
-        refusal(
-            said(403, "restricted_resource", "Insufficient permissions."),
-            "permission_error",
-            "restricted_resource",
-            false,
-            "capability",
-        ),
-        refusal(
-            said(404, "object_not_found", "Could not find page with ID: …"),
-            "not_found",
-            "object_not_found",
-            false,
-            "share the page or database with the integration",
-        ),
-        refusal(said(409, "conflict_error", "Conflict occurred."), "conflict", "conflict_error", true, "repeat"),
-        refusal(said(422, "validation_error", "no"), "validation_error", "validation_error", false, ""),
-        refusal(
-            said(429, "rate_limited", "You have been rate limited.").header("Retry-After", "17"),
-            "rate_limited",
-            "rate_limited",
-            true,
-            "retry after 17 s",
-        ),
-        refusal(Reply::html(429, "<h1>Slow</h1>"), "rate_limited", "429", true, "retry after 1 s"),
-        refusal(
-            said(500, "internal_server_error", "Unexpected error occurred."),
-            "upstream_error",
-            "internal_server_error",
-            true,
-            "",
-        ),
-        refusal(said(503, "service_unavailable", "Notion is down."), "transient", "service_unavailable", true, ""),
-        refusal(Reply::html(504, "<h1>Gateway</h1>"), "transient", "504", true, ""),
+    let calls = calls().map(|(tool, _, args)| (tool, args));
+    let missing = || said(404, "object_not_found", "Could not find page with ID: …");
+    let limited = || said(429, "rate_limited", "You have been rate limited.");
+    let answers = [
+        (said(400, "validation_error", "body failed"), "validation_error", "validation_error", false),
+        (said(401, "unauthorized", "API token is invalid."), "auth_error", "unauthorized", false),
+        (said(403, "restricted_resource", "Insufficient."), "permission_error", "restricted_resource", false),
+        (said(409, "conflict_error", "Conflict occurred."), "conflict", "conflict_error", true),
+        (said(422, "validation_error", "no"), "validation_error", "validation_error", false),
+        (limited().header("Retry-After", "17"), "rate_limited", "rate_limited", true),
+        (Reply::html(429, "<h1>Slow</h1>"), "rate_limited", "429", true),
+        (said(500, "internal_server_error", "Unexpected."), "upstream_error", "internal_server_error", true),
+        (said(503, "service_unavailable", "Notion is down."), "transient", "service_unavailable", true),
+        (Reply::html(504, "<h1>Gateway</h1>"), "transient", "504", true),
     ];
-    unhappy::refusals_are_told(&service, HOST, &calls(), &refusals);
-
+    service.answers_become_kinds(HOST, &calls, answers);
+    // The query makes a second request then: see above.
+    let others = [&calls[..2], &calls[3..]].concat();
+    service.answers_become_kinds(HOST, &others, [(missing(), "not_found", "object_not_found", false)]);
+    for (reply, hint) in [
+        (said(401, "unauthorized", "API token is invalid."), "NOTION_TOKEN"),
+        (said(403, "restricted_resource", "Insufficient."), "capability"),
+        (missing(), "share the page or database with the integration"),
+        (said(409, "conflict_error", "Conflict occurred."), "repeat"),
+        (limited().header("Retry-After", "17"), "retry after 17 s"),
+        (limited(), "retry after 1 s"),
+    ] {
+        service.on(HOST, move |_| reply.clone());
+        let error = service.call(calls[0].0, &calls[0].1)["error"].clone();
+        assert!(error["remediation_hints"][0].as_str().is_some_and(|first| first.contains(hint)), "{hint}: {error}");
+    }
     service.on(HOST, move |_| said(400, "validation_error", "Name is not a property that exists."));
-    for call in calls() {
-        let error = unhappy::error(&service, &call);
+    for (tool, args) in calls {
+        let error = service.error(tool, &args, "validation_error");
         assert_eq!(error["message"], "Notion: Name is not a property that exists.");
     }
 }
 
 #[test]
-fn nonsense_is_notions_fault() {
-    let service = service();
-    unhappy::nonsense_is_survived(&service, HOST, &calls());
+fn nonsense_is_the_service_s_fault() {
+    service().nonsense_is_the_service_s_fault(HOST, &calls().map(|(tool, _, args)| (tool, args)));
 }
 
 #[test]
 fn bad_arguments_are_not_sent() {
     let service = service();
-    let [create, update, query, search] = calls();
-    let with = |(tool, args): &Call, name: &str, value: Value| {
+    for (tool, required, args) in calls() {
+        service.bad_arguments_are_not_sent(tool, required, &args);
+    }
+    let [create, update, query, _] = calls();
+    let long = "x".repeat(256);
+    for ((tool, _, args), name, value) in [
+        (&create, "children", json!(["text"])),
+        (&create, "children", json!({ "type": "divider" })),
+        (&update, "page_id", json!("")),
+        (&update, "page_id", json!(long)),
+        (&query, "database_id", json!("")),
+        (&query, "sorts", json!(["Name"])),
+    ] {
         let mut args = args.clone();
         args[name] = value;
-        (*tool, args)
-    };
-    let more = [
-        with(&create, "parent", json!(PAGE)),
-        with(&create, "properties", json!([])),
-        with(&create, "properties", json!("{}")),
-        with(&create, "children", json!({ "type": "divider" })),
-        with(&create, "children", json!(["text"])),
-        with(&update, "properties", json!("Done")),
-        with(&query, "filter", json!([])),
-        with(&query, "filter", json!("Status = Open")),
-        with(&query, "sorts", json!({ "property": "Name" })),
-        with(&query, "sorts", json!(["Name"])),
-        with(&search, "filter", json!("page")),
-        with(&search, "page_size", json!(1)),
-    ];
-    let required: [(Call, &[&str]); 4] =
-        [(create, &["parent"]), (update, &["page_id"]), (query, &["database_id"]), (search, &["query"])];
-    unhappy::bad_arguments_are_not_sent(&service, HOST, &required, &more);
+        service.error(tool, &args, "validation_error");
+        service.upstream.assert_untouched();
+    }
 }
 
 #[test]
-fn ids_stay_in_their_segment() {
+fn an_id_cannot_change_the_request() {
     let service = service();
-    service.on(HOST, answer);
-    let update = |id: &str| ("notion.pages.update", json!({ "page_id": id }));
-    unhappy::a_text_stays_in_its_segment(&service, HOST, update, &["/v1/pages/{}"]);
-    let query = |id: &str| ("notion.databases.query", json!({ "database_id": id }));
-    let looked_up = format!("/v1/data_sources/{SOURCE}/query");
-    unhappy::a_text_stays_in_its_segment(&service, HOST, query, &["/v1/databases/{}", &looked_up]);
-    // What is not the id of a database is tried as that of a data source, and stays in its segment there as well.
-    service.on(HOST, |request| match request.path() {
-        path if path.starts_with("/v1/databases/") => {
-            Reply::json(404, json!({ "code": "object_not_found", "message": "No." }))
-        }
-        _ => answer(request),
-    });
-    unhappy::a_text_stays_in_its_segment(&service, HOST, query, &["/v1/databases/{}", "/v1/data_sources/{}/query"]);
+    let [_, update, query, _] = calls();
+    service.path_keeps_its_shape(HOST, update.0, &update.2, "page_id");
+    // Nothing exists, so that the id is tried as that of a data source as well.
+    service.path_keeps_its_shape(HOST, query.0, &query.2, "database_id");
+    assert_eq!(service.upstream.requests(), [], "what is too long was not sent");
+    service.error(query.0, &query.2, "not_found");
+    assert_eq!(service.upstream.requests().len(), 2);
 }

@@ -3,10 +3,7 @@
 use rig_tests::{Recorded, Reply};
 use serde_json::{Value, json};
 
-use super::{
-    Service,
-    unhappy::{self, Call, Refusal},
-};
+use super::Service;
 
 const HOST: &str = "slack.com";
 const TOKEN: &str = "xoxb-123456789012-1234567890123-AbCdEfGhIjKlMnOpQrStUvWx";
@@ -15,13 +12,23 @@ fn service() -> Service {
     Service::start("slack", &[("SLACK_BOT_TOKEN", TOKEN)])
 }
 
-/// One good call of each tool, with nothing but what is required.
-fn calls() -> [Call; 4] {
+/// Every tool with what it requires, and all of its arguments.
+fn calls() -> [(&'static str, &'static [&'static str], Value); 4] {
+    let block = json!({ "type": "section", "text": { "type": "mrkdwn", "text": "A *bold* \u{1F44B} word" } });
     [
-        ("slack.messages.post", json!({ "channel": "C123ABC456", "text": "Here's a message" })),
-        ("slack.messages.update", json!({ "channel": "C123ABC456", "ts": "1503435956.000247", "text": "New" })),
-        ("slack.channels.list", json!({})),
-        ("slack.users.lookupByEmail", json!({ "email": "spengler@ghostbusters.example.com" })),
+        (
+            "slack.messages.post",
+            &["channel", "text"],
+            json!({ "channel": "C123ABC456", "text": "a&b=c <@U1> \"\\\n", "blocks": [block, { "type": "divider" }],
+                "thread_ts": "1503435956.000247" }),
+        ),
+        (
+            "slack.messages.update",
+            &["channel", "ts", "text"],
+            json!({ "channel": "C123ABC456", "ts": "1503435956.000247", "text": "New \u{1F44B}" }),
+        ),
+        ("slack.channels.list", &[], json!({ "types": "public_channel,private_channel,im", "limit": 20 })),
+        ("slack.users.lookupByEmail", &["email"], json!({ "email": "spengler+a@ghostbusters.example.com" })),
     ]
 }
 
@@ -79,20 +86,15 @@ fn answer(request: &Recorded) -> Reply {
 fn every_tool_sends_what_the_sdk_sends() {
     let service = service();
     service.on(HOST, answer);
-    let block = json!({ "type": "section", "text": { "type": "mrkdwn", "text": "A *bold* \u{1F44B} word" } });
-    let full = [
-        (
-            "slack.messages.post",
-            json!({ "channel": "#ünï", "text": "a&b=c <@U1> \"\\\n", "blocks": [block, { "type": "divider" }],
-                "thread_ts": "1503435956.000247" }),
-        ),
+    let more = [
+        ("slack.messages.post", json!({ "channel": "#ünï", "text": "t" })),
         ("slack.messages.post", json!({ "channel": "C1", "text": "t", "blocks": [] })),
-        ("slack.channels.list", json!({ "types": "public_channel,private_channel,im", "limit": 20 })),
+        ("slack.channels.list", json!({})),
         ("slack.channels.list", json!({ "limit": 230 })),
         ("slack.channels.list", json!({ "types": "im", "limit": 999 })),
         ("slack.users.lookupByEmail", json!({ "email": "a+b c@ünï.example?&=#%" })),
     ];
-    for (tool, args) in calls().into_iter().chain(full) {
+    for (tool, args) in calls().map(|(tool, _, args)| (tool, args)).into_iter().chain(more) {
         service.sends_what_the_sdk_sends(tool, &args, &[]);
     }
 }
@@ -101,10 +103,10 @@ fn every_tool_sends_what_the_sdk_sends() {
 fn answers_hold_what_a_caller_acts_on() {
     let service = service();
     service.on(HOST, answer);
-    let [post, update, list, lookup] = calls().map(|(tool, args)| service.output(tool, &args));
-    assert_eq!(post, json!({ "channel": "C123ABC456", "ts": "1503435956.000247", "text": "Here's a message" }));
-    assert_eq!(update, json!({ "channel": "C123ABC456", "ts": "1503435956.000247", "text": "New" }));
-    assert_eq!((list["channels"].as_array().unwrap().len(), &list["has_more"]), (100, &json!(true)));
+    let [post, update, list, lookup] = calls().map(|(tool, _, args)| service.output(tool, &args));
+    assert_eq!(post, json!({ "channel": "C123ABC456", "ts": "1503435956.000247", "text": "a&b=c <@U1> \"\\\n" }));
+    assert_eq!(update, json!({ "channel": "C123ABC456", "ts": "1503435956.000247", "text": "New \u{1F44B}" }));
+    assert_eq!((list["channels"].as_array().unwrap().len(), &list["has_more"]), (20, &json!(true)));
     assert_eq!(
         list["channels"][1],
         json!({
@@ -121,6 +123,8 @@ fn answers_hold_what_a_caller_acts_on() {
             "tz": "America/Los_Angeles", "is_bot": false, "deleted": false
         })
     );
+    let output = service.output("slack.channels.list", &json!({}));
+    assert_eq!((output["channels"].as_array().unwrap().len(), &output["has_more"]), (100, &json!(true)), "a page");
     for (limit, listed, more) in [(1, 1, true), (249, 249, true), (250, 250, false), (1000, 250, false)] {
         let output = service.output("slack.channels.list", &json!({ "limit": limit }));
         assert_eq!(
@@ -135,87 +139,91 @@ fn answers_hold_what_a_caller_acts_on() {
 fn what_slack_refuses_is_told() {
     let service = service();
     let said = |status, code: &str| Reply::json(status, json!({ "ok": false, "error": code }));
-    let refusal = |reply, kind, code, retryable, hint| Refusal { reply, kind, code, retryable, hint };
     let scope = json!({ "ok": false, "error": "missing_scope", "needed": "chat:write", "provided": "users:read" });
-    let refusals = [
-        refusal(said(200, "invalid_auth"), "auth_error", "invalid_auth", false, "SLACK_BOT_TOKEN"),
-        refusal(said(401, "token_expired"), "auth_error", "token_expired", false, "SLACK_BOT_TOKEN"),
-        refusal(Reply::json(200, scope), "permission_error", "missing_scope", false, "chat:write"),
-        refusal(said(403, "team_access_not_granted"), "permission_error", "team_access_not_granted", false, ""),
-        refusal(said(200, "not_in_channel"), "permission_error", "not_in_channel", false, "invite the app"),
-        refusal(said(200, "channel_not_found"), "not_found", "channel_not_found", false, "slack.channels.list"),
-        refusal(said(200, "users_not_found"), "not_found", "users_not_found", false, "address"),
-        refusal(said(404, "unknown_method"), "not_found", "unknown_method", false, ""),
-        refusal(said(200, "is_archived"), "conflict", "is_archived", false, "unarchive"),
-        refusal(said(409, "some_conflict"), "conflict", "some_conflict", false, ""),
-        refusal(said(200, "msg_too_long"), "validation_error", "msg_too_long", false, ""),
-        refusal(said(422, "invalid_arguments"), "validation_error", "invalid_arguments", false, ""),
-        refusal(
-            said(429, "ratelimited").header("Retry-After", "17"),
-            "rate_limited",
-            "ratelimited",
-            true,
-            "retry after 17 s",
-        ),
-        refusal(Reply::html(429, "<h1>Slow</h1>").header("Retry-After", "3"), "rate_limited", "429", true, "3 s"),
-        refusal(said(200, "internal_error"), "upstream_error", "internal_error", true, "look"),
-        refusal(said(500, "fatal_error"), "upstream_error", "fatal_error", true, "look"),
-        refusal(Reply::html(500, "<h1>Oh no</h1>"), "upstream_error", "500", true, ""),
-        refusal(said(503, "service_unavailable"), "transient", "service_unavailable", true, ""),
-        refusal(said(200, "brand_new_code"), "upstream_error", "brand_new_code", false, ""),
-        refusal(Reply::json(200, json!({ "ok": false })), "upstream_error", "200", false, ""),
+    let missing_scope = || Reply::json(200, scope.clone());
+    let calls = calls().map(|(tool, _, args)| (tool, args));
+    let answers = [
+        (said(200, "invalid_auth"), "auth_error", "invalid_auth", false),
+        (said(401, "token_expired"), "auth_error", "token_expired", false),
+        (missing_scope(), "permission_error", "missing_scope", false),
+        (said(403, "team_access_not_granted"), "permission_error", "team_access_not_granted", false),
+        (said(200, "channel_not_found"), "not_found", "channel_not_found", false),
+        (said(200, "users_not_found"), "not_found", "users_not_found", false),
+        (said(404, "unknown_method"), "not_found", "unknown_method", false),
+        (said(200, "is_archived"), "conflict", "is_archived", false),
+        (said(409, "some_conflict"), "conflict", "some_conflict", false),
+        (said(200, "msg_too_long"), "validation_error", "msg_too_long", false),
+        (said(422, "invalid_arguments"), "validation_error", "invalid_arguments", false),
+        (said(429, "ratelimited").header("Retry-After", "17"), "rate_limited", "ratelimited", true),
+        (Reply::html(429, "<h1>Slow</h1>"), "rate_limited", "429", true),
+        (said(200, "internal_error"), "upstream_error", "internal_error", true),
+        (said(500, "fatal_error"), "upstream_error", "fatal_error", true),
+        (Reply::html(500, "<h1>Oh no</h1>"), "upstream_error", "500", true),
+        (said(503, "service_unavailable"), "transient", "service_unavailable", true),
+        (said(200, "brand_new_code"), "upstream_error", "brand_new_code", false),
+        (Reply::json(200, json!({ "ok": false })), "upstream_error", "200", false),
     ];
-    unhappy::refusals_are_told(&service, HOST, &calls(), &refusals);
-
-    let details = json!({ "ok": false, "error": "invalid_blocks", "response_metadata": { "messages": ["[ERROR] missing `type`"] } });
-    service.on(HOST, move |_| Reply::json(200, details.clone()));
-    let error = unhappy::error(&service, &calls()[0]);
+    service.answers_become_kinds(HOST, &calls, answers);
+    for (reply, hint) in [
+        (said(200, "invalid_auth"), "SLACK_BOT_TOKEN"),
+        (missing_scope(), "chat:write"),
+        (said(200, "not_in_channel"), "invite the app"),
+        (said(200, "channel_not_found"), "slack.channels.list"),
+        (said(200, "users_not_found"), "address"),
+        (said(200, "is_archived"), "unarchive"),
+        (said(429, "ratelimited").header("Retry-After", "17"), "retry after 17 s"),
+        (Reply::html(429, "<h1>Slow</h1>").header("Retry-After", "3"), "retry after 3 s"),
+    ] {
+        service.on(HOST, move |_| reply.clone());
+        let error = service.call(calls[0].0, &calls[0].1)["error"].clone();
+        assert!(error["remediation_hints"][0].as_str().is_some_and(|first| first.contains(hint)), "{hint}: {error}");
+    }
+    let details = json!({ "messages": ["[ERROR] missing `type`"] });
+    let refused = json!({ "ok": false, "error": "invalid_blocks", "response_metadata": details });
+    service.on(HOST, move |_| Reply::json(200, refused.clone()));
+    let error = service.error(calls[0].0, &calls[0].1, "validation_error");
     assert_eq!(error["message"], "Slack: invalid_blocks ([ERROR] missing `type`)");
 }
 
 #[test]
-fn nonsense_is_slacks_fault() {
-    let service = service();
-    unhappy::nonsense_is_survived(&service, HOST, &calls());
+fn nonsense_is_the_service_s_fault() {
+    service().nonsense_is_the_service_s_fault(HOST, &calls().map(|(tool, _, args)| (tool, args)));
 }
 
 #[test]
 fn bad_arguments_are_not_sent() {
     let service = service();
+    for (tool, required, args) in calls() {
+        service.bad_arguments_are_not_sent(tool, required, &args);
+    }
     let [post, update, list, lookup] = calls();
-    let with = |(tool, args): &Call, name: &str, value: Value| {
+    for ((tool, _, args), name, value) in [
+        (&post, "channel", json!("")),
+        (&post, "text", json!("")),
+        (&post, "blocks", json!(["divider"])),
+        (&post, "thread_ts", json!("")),
+        (&update, "ts", json!(1_503_435_956.25)),
+        (&list, "limit", json!(0)),
+        (&list, "limit", json!(1001)),
+        (&list, "limit", json!("20")),
+        (&list, "types", json!("channels")),
+        (&list, "types", json!("im&limit=5")),
+        (&lookup, "email", json!("")),
+    ] {
         let mut args = args.clone();
         args[name] = value;
-        (*tool, args)
-    };
-    let more = [
-        with(&post, "channel", json!("")),
-        with(&post, "text", json!("")),
-        with(&post, "blocks", json!({ "type": "divider" })),
-        with(&post, "blocks", json!(["divider"])),
-        with(&post, "blocks", json!("[]")),
-        with(&post, "thread_ts", json!(1_503_435_956.25)),
-        with(&update, "ts", json!(1_503_435_956.25)),
-        with(&list, "limit", json!(0)),
-        with(&list, "limit", json!(1001)),
-        with(&list, "limit", json!("20")),
-        with(&list, "types", json!("channels")),
-        with(&list, "types", json!("im&limit=5")),
-        with(&list, "types", json!(["im"])),
-        with(&list, "cursor", json!("x")),
-        with(&lookup, "email", json!("")),
-    ];
-    let required: [(Call, &[&str]); 4] =
-        [(post, &["channel", "text"]), (update, &["channel", "ts", "text"]), (list, &[]), (lookup, &["email"])];
-    unhappy::bad_arguments_are_not_sent(&service, HOST, &required, &more);
+        service.error(tool, &args, "validation_error");
+        service.upstream.assert_untouched();
+    }
 }
 
 #[test]
 fn odd_texts_stay_values() {
     let service = service();
     service.on(HOST, answer);
-    let nearly_all = unhappy::no_names().into_iter().filter(|text| !text.is_empty());
-    for text in unhappy::odd_texts().into_iter().chain(nearly_all) {
+    let long = "\u{1F44B}/".repeat(5000);
+    for text in ["/../x", "a&b=c", "?x=1#y", "%2e%2e", "a\r\nX-Evil: 1", "a\0b", "ünï 漢字", "@evil.test", "+ +", &long]
+    {
         service.upstream.forget();
         let _ = service.output("slack.messages.post", &json!({ "channel": text, "text": text }));
         let _ = service.output("slack.users.lookupByEmail", &json!({ "email": text }));
