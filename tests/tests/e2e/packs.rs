@@ -1,9 +1,12 @@
 //! The packs for real services, called through a gateway: what they send is what the service's official SDK sends, what they answer
 //! fits their schemas, and what the service refuses is told. Here is what the tests of all packs share.
 
+mod airtable;
 mod github;
 mod hostile;
+mod notion;
 mod sendgrid;
+mod slack;
 mod stripe;
 mod twilio;
 
