@@ -28,7 +28,9 @@ pub(crate) fn of(response: &Response) -> Error {
         }
         (_, _, Some("resource_missing")) | (404, ..) => Error::not_found(message)
             .hint("check the id; test mode and live mode have different objects, and the key decides the mode"),
-        (409, ..) => Error::conflict(message).hint("another request works on the same object: make the call again later"),
+        (409, ..) => {
+            Error::conflict(message).hint("another request works on the same object: make the call again later")
+        }
         _ => response.failure(message),
     };
     let failure = match code.or(Some(kind).filter(|kind| *kind == "idempotency_error")) {

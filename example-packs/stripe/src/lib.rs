@@ -44,11 +44,8 @@ pub fn create_customer(
     /// 500.
     metadata: Option<Map<String, Value>>,
 ) -> Result<Customer> {
-    let form = Form::default()
-        .field("email", email)
-        .field("name", name)
-        .field("phone", phone)
-        .field("metadata", metadata);
+    let form =
+        Form::default().field("email", email).field("name", name).field("phone", phone).field("metadata", metadata);
     api::create(ctx, "customers", form, Customer::read)
 }
 
@@ -195,10 +192,7 @@ pub fn create_refund(
     if payment_intent.is_some() == charge.is_some() {
         return Err(Error::validation("give one of `payment_intent` and `charge`: they say which payment to refund"));
     }
-    let form = Form::default()
-        .field("payment_intent", payment_intent)
-        .field("charge", charge)
-        .field("amount", amount);
+    let form = Form::default().field("payment_intent", payment_intent).field("charge", charge).field("amount", amount);
     api::create(ctx, "refunds", form, Refund::read)
 }
 

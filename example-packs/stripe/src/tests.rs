@@ -13,7 +13,10 @@ fn form<T: Tool>(args: &Value) -> String {
     let mock = mock::http(|_| Ok(Response::json(200, &json!({ "id": "x_1" }))));
     T::call(&args.to_string(), &mock::context()).unwrap();
     let sent = &mock.requests()[0];
-    assert_eq!((sent.method.as_str(), sent.header("content-type")), ("POST", Some("application/x-www-form-urlencoded")));
+    assert_eq!(
+        (sent.method.as_str(), sent.header("content-type")),
+        ("POST", Some("application/x-www-form-urlencoded"))
+    );
     assert_eq!(sent.header("idempotency-key"), Some("test-key"));
     assert_eq!(sent.header("stripe-version"), Some("2026-10-28.endive"));
     assert_eq!(sent.header("authorization"), None);
@@ -106,7 +109,10 @@ fn customers_are_searched() {
 fn a_subscription_is_cancelled() {
     let mock = mock::http(|_| {
         let invoice = json!({ "id": "in_1", "object": "invoice" });
-        Ok(Response::json(200, &json!({ "id": "sub_1", "status": "canceled", "customer": "cus_1", "latest_invoice": invoice })))
+        Ok(Response::json(
+            200,
+            &json!({ "id": "sub_1", "status": "canceled", "customer": "cus_1", "latest_invoice": invoice }),
+        ))
     });
     let subscription = cancel_subscription("sub/1?x".into()).unwrap();
     let sent = &mock.requests()[0];
@@ -129,10 +135,7 @@ fn a_refund_says_which_payment() {
     for item in [json!({ "quantity": 1 }), json!({ "price": "p", "price_data": {}, "quantity": 1 })] {
         let args = json!({ "line_items": [item] });
         let error = create_payment_link::call(&args.to_string(), &mock::context()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "validation_error: each of `line_items` has one of `price` and `price_data`"
-        );
+        assert_eq!(error.to_string(), "validation_error: each of `line_items` has one of `price` and `price_data`");
     }
     assert!(mock.requests().is_empty());
 }
@@ -224,7 +227,10 @@ fn a_write_without_a_clear_answer_may_have_happened() {
 #[test]
 fn details_of_another_shape_are_null() {
     let _mock = mock::http(|_| {
-        Ok(Response::json(200, &json!({ "id": "re_1", "amount": "500", "currency": null, "charge": { "id": 7 }, "status": [] })))
+        Ok(Response::json(
+            200,
+            &json!({ "id": "re_1", "amount": "500", "currency": null, "charge": { "id": 7 }, "status": [] }),
+        ))
     });
     let refund = create_refund(&mock::context(), None, Some("ch_1".into()), Some(500)).unwrap();
     assert_eq!(

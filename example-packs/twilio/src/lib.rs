@@ -81,8 +81,7 @@ pub fn create_call(
     if url.is_none() && twiml.is_none() {
         return Err(Error::validation("give `twiml` or `url`: they say what happens in the call"));
     }
-    let fields =
-        [("To", Some(&*to)), ("From", from_.as_deref()), ("Url", url.as_deref()), ("Twiml", twiml.as_deref())];
+    let fields = [("To", Some(&*to)), ("From", from_.as_deref()), ("Url", url.as_deref()), ("Twiml", twiml.as_deref())];
     Ok(Call::read(&api::post(api::of_account("POST", &["Calls.json"])?, &fields)?))
 }
 

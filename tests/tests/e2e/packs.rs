@@ -2,12 +2,16 @@
 //! fits their schemas, and what the service refuses is told. Here is what the tests of all packs share.
 
 mod github;
+mod hostile;
+mod sendgrid;
+mod stripe;
+mod twilio;
 
 use rig_tests::{
     Clients, Gateway, Project, Recorded, Reply, Upstream,
     sdk::{self, Allowed, Sdk},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A gateway with one pack installed, whose hosts a stand-in answers for, and the service's SDK beside it.
 pub(crate) struct Service {
@@ -56,6 +60,20 @@ impl Service {
         result["output"].clone()
     }
 
+    /// The error of a call that fails with that kind.
+    #[track_caller]
+    pub(crate) fn error(&self, tool: &str, args: &Value, kind: &str) -> Value {
+        let result = self.call(tool, args);
+        assert_eq!(result["error"]["type"], kind, "{tool} {args}: {result}");
+        result["error"].clone()
+    }
+
+    /// `GET` or `POST` of the gateway's API, and the JSON that it answers.
+    #[track_caller]
+    pub(crate) fn api(&self, method: &str, path: &str) -> Value {
+        self.gateway.request(method, path, &[("content-type", "application/json")], b"").json()
+    }
+
     /// Calls the tool, has the SDK do the same, and holds what they sent against each other. Answers the tool's output.
     #[track_caller]
     pub(crate) fn sends_what_the_sdk_sends(&self, tool: &str, args: &Value, allowed: &[Allowed<'_>]) -> Value {
@@ -67,5 +85,58 @@ impl Service {
             sdk::compare(&ours, &sdk.drive(&self.upstream, tool, args), allowed);
         }
         output
+    }
+
+    /// Has the host answer each of the replies to each of the calls, which then fails with that kind, code and advice on another
+    /// attempt, after one request.
+    #[track_caller]
+    pub(crate) fn answers_become_kinds(
+        &self,
+        host: &str,
+        calls: &[(&str, Value)],
+        answers: impl IntoIterator<Item = (Reply, &'static str, &'static str, bool)>,
+    ) {
+        for (reply, kind, code, retryable) in answers {
+            let shown = format!("{reply:?}");
+            self.upstream.reply(host, reply);
+            for (tool, args) in calls {
+                self.upstream.forget();
+                let error = self.error(tool, args, kind);
+                assert_eq!(
+                    (&error["upstream_code"], &error["retryable"]),
+                    (&json!(code), &json!(retryable)),
+                    "{tool}: {shown}: {error}"
+                );
+                assert!(!error["message"].to_string().contains("<h1>"), "{error}");
+                assert_eq!(self.upstream.requests().len(), 1, "nothing is tried twice: {tool}: {shown}");
+            }
+        }
+    }
+
+    /// Has the host answer what is no answer to each of the calls: no JSON, none at all, half of it.
+    #[track_caller]
+    pub(crate) fn nonsense_is_the_service_s_fault(&self, host: &str, calls: &[(&str, Value)]) {
+        let whole = json!({ "a": "b".repeat(100) }).to_string();
+        for reply in [
+            Reply::html(200, "<h1>Sign in</h1>"),
+            Reply::new(200, ""),
+            Reply::new(200, "{\"id\": "),
+            Reply::json(200, json!(null)),
+            Reply::json(200, json!([])),
+            Reply::json(200, json!({ "id": 7, "sid": 7, "data": 7, "templates": 7 })),
+            Reply::new(200, vec![0xff; 100]),
+            Reply::new(200, whole).cut_at(50),
+            Reply::raw(""),
+            Reply::raw("\0\0garbage\r\n\r\n"),
+        ] {
+            let shown = format!("{reply:?}");
+            self.upstream.reply(host, reply);
+            for (tool, args) in calls {
+                let error = self.call(tool, args)["error"].clone();
+                let kind = error["type"].as_str().unwrap_or_default();
+                assert!(["upstream_error", "transient"].contains(&kind), "{tool}: {shown}: {error}");
+                assert!(error["message"].as_str().is_some_and(|text| text.len() < 500), "{tool}: {shown}: {error}");
+            }
+        }
     }
 }
