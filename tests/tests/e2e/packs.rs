@@ -1,10 +1,13 @@
 //! The packs for real services, called through a gateway: what they send is what the service's official SDK sends, what they answer
 //! fits their schemas, and what the service refuses is told. Here is what the tests of all packs share.
 
+mod elevenlabs;
 mod github;
+mod google;
 mod hostile;
 mod sendgrid;
 mod stripe;
+mod supabase;
 mod twilio;
 
 use rig_tests::{
