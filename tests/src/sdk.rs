@@ -102,10 +102,10 @@ pub struct Allowed<'a> {
 #[track_caller]
 pub fn compare(ours: &[Recorded], theirs: &[Recorded], allowed: &[Allowed<'_>]) {
     let problems = differences(ours, theirs, allowed);
-    let lines = |requests: &[Recorded]| requests.iter().map(|r| format!("\n  {}", r.line())).collect::<String>();
+    let lines = |requests: &[Recorded]| requests.iter().map(Recorded::line).collect::<Vec<_>>().join("\n  ");
     assert!(
         problems.is_empty(),
-        "the pack differs from the SDK:\n{}\nthe pack sent:{}\nthe SDK sent:{}",
+        "the pack differs from the SDK:\n{}\nthe pack sent:\n  {}\nthe SDK sent:\n  {}",
         problems.join("\n"),
         lines(ours),
         lines(theirs)
@@ -326,10 +326,9 @@ mod tests {
         let all = [Part::Request("POST /look/*"), Part::Query("x"), Part::Header("x-telemetry"), Part::Body("b")];
         let allowed = all.map(|part| Allowed { part, why: "a reason" });
         assert_eq!(differences(&ours, &theirs, &allowed), Vec::<String>::new());
-        for left_out in 0..allowed.len() {
-            let mut fewer = allowed.to_vec();
-            fewer.remove(left_out);
-            assert!(!differences(&ours, &theirs, &fewer).is_empty(), "{:?}", all[left_out]);
+        for part in all {
+            let fewer: Vec<_> = allowed.into_iter().filter(|allowed| allowed.part != part).collect();
+            assert!(!differences(&ours, &theirs, &fewer).is_empty(), "{part:?}");
         }
         let unneeded = [Allowed { part: Part::Header("x-gone"), why: "a reason" }];
         assert_eq!(

@@ -8,6 +8,9 @@ use rig_sdk::{
 
 use super::*;
 
+/// What a tool sends for some arguments.
+type Sends = fn(&Value) -> String;
+
 /// The body of the only request that a tool with these arguments makes, when it is answered with an object of that id.
 fn form<T: Tool>(args: &Value) -> String {
     let mock = mock::http(|_| Ok(Response::json(200, &json!({ "id": "x_1" }))));
@@ -36,7 +39,7 @@ fn kind(error: &Error) -> String {
 #[test]
 fn writes_are_forms_in_stripe_s_encoding() {
     let base = "https://api.stripe.com/v1";
-    let cases: [(fn(&Value) -> String, Value, &str); 12] = [
+    let cases: [(Sends, Value, &str); 12] = [
         (form::<create_customer>, json!({ "email": "a@b.c" }), "/customers email=a%40b.c"),
         (
             form::<create_customer>,

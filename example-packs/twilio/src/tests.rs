@@ -8,6 +8,9 @@ use rig_sdk::{
 
 use super::*;
 
+/// What a tool sends for some arguments.
+type Sends = fn(&Value) -> String;
+
 /// Method, URL and body of the only request that a tool with these arguments makes.
 fn sent<T: Tool>(args: &Value) -> String {
     let _account = mock::config("TWILIO_ACCOUNT_SID", "AC1");
@@ -35,7 +38,7 @@ fn kind(error: &Error) -> String {
 fn requests_are_forms_under_the_account_or_the_service() {
     let account = "https://api.twilio.com/2010-04-01/Accounts/AC1";
     let service = "https://verify.twilio.com/v2/Services/VA1";
-    let cases: [(fn(&Value) -> String, Value, String); 9] = [
+    let cases: [(Sends, Value, String); 9] = [
         (
             sent::<send_sms>,
             json!({ "to": "+1555", "from_": "+1501", "body": "a&b = ü" }),

@@ -5,8 +5,11 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use rig_specs::rtp::{ErrorKind, RiskClass};
-use serde_json::Value;
+use rig_specs::{
+    Sha256,
+    rtp::{ErrorKind, RiskClass},
+};
+use serde_json::{Value, json};
 
 use super::{
     CallError, Caller, Record, Running, Services,
@@ -36,6 +39,7 @@ struct Prepared<'a> {
     client: Option<Arc<dyn Client>>,
     timeout: Duration,
     deadline: Instant,
+    idempotency_key: String,
 }
 
 impl Prepared<'_> {
@@ -97,7 +101,19 @@ impl<'a> Running<'a> {
             secrets: (!secrets.is_empty()).then_some(secrets),
             timeout,
             deadline: self.started + timeout,
+            idempotency_key: self.idempotency_key(),
         })
+    }
+
+    /// What a service knows the call by. A request that a client sends again under its id is the same call. But clients also give one
+    /// id to all the calls of a conversation, and tenants may choose the same ids: those calls are others, and a service that took one
+    /// for another would answer with the other's result, or refuse it.
+    fn idempotency_key(&self) -> String {
+        let (request, hash) = (self.request, &self.intent.input_hash);
+        let tenant = request.context.tenant_id.as_deref().unwrap_or_default();
+        // There is no hash when nothing is audited.
+        let input = if hash.is_empty() { &request.args } else { hash };
+        Sha256::of(json!([tenant, self.id, request.tool, input]).to_string().as_bytes()).hex()
     }
 
     async fn attempt(&mut self, prepared: &Prepared<'_>) -> Result<String, CallError> {
@@ -107,7 +123,7 @@ impl<'a> Running<'a> {
             tenant_id: request.context.tenant_id.clone().unwrap_or_default(),
             actor: request.context.actor.clone().unwrap_or_default(),
             attempt: self.record.attempts,
-            idempotency_key: self.id.to_owned(),
+            idempotency_key: prepared.idempotency_key.clone(),
             deadline_ms: wall_clock_ms(deadline),
         };
         let input = CallInput {

@@ -55,6 +55,13 @@ impl Service {
         self.gateway.call(tool, args.clone())
     }
 
+    /// As [`Service::call`], with a context.
+    #[track_caller]
+    pub(crate) fn call_as(&self, tool: &str, args: &Value, context: &Value) -> Value {
+        let body = json!({ "args": args, "context": context });
+        self.gateway.post(&format!("/v1/tools/{tool}:call"), body).json()
+    }
+
     /// The output of a call that succeeds.
     #[track_caller]
     pub(crate) fn output(&self, tool: &str, args: &Value) -> Value {

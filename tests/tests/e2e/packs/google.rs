@@ -195,6 +195,9 @@ fn a_token_is_shared_replaced_once_and_in_the_audit_log() {
     assert_eq!(hosts(&service), [DRIVE]);
 }
 
+/// A change of the key, what is said of it, and what to do.
+type Case = (fn(&mut Value), &'static str, &'static str);
+
 #[test]
 fn a_key_that_cannot_be_used_is_told() {
     let with = |change: fn(&mut Value)| {
@@ -202,7 +205,6 @@ fn a_key_that_cannot_be_used_is_told() {
         change(&mut key);
         with_key(&key)
     };
-    type Case = (fn(&mut Value), &'static str, &'static str);
     let cases: [Case; 5] = [
         (|key| *key = json!("key.json"), "it is not a JSON object", "$(cat key.json)"),
         (|key| key["type"] = json!("authorized_user"), "of type `authorized_user`", "make a key for a service account"),

@@ -200,6 +200,33 @@ fn money_waits_for_a_person_and_moves_once() {
     }
 }
 
+/// Stripe answers a second request under one key with the first one's answer. Clients give one id to a whole conversation.
+#[test]
+fn a_key_is_one_call_s_own() {
+    let service = setup();
+    let key = |id: Option<&str>, tenant: Option<&str>, email: &str| {
+        service.upstream.forget();
+        let context = json!({ "request_id": id, "tenant_id": tenant });
+        let result = service.call_as("stripe.customers.create", &json!({ "email": email }), &context);
+        assert_eq!(result["ok"], true, "{result}");
+        service.upstream.request().header("idempotency-key").unwrap().to_owned()
+    };
+    let first = key(Some("conversation-1"), None, "a@b.c");
+    assert_eq!(first, key(Some("conversation-1"), None, "a@b.c"), "sent again");
+    let long = "x".repeat(200);
+    let others = [
+        key(Some("conversation-1"), None, "d@e.f"),
+        key(Some("conversation-1"), Some("acme"), "a@b.c"),
+        key(Some("conversation-2"), None, "a@b.c"),
+        key(Some(&long), None, "a@b.c"),
+        key(None, None, "a@b.c"),
+        key(None, None, "a@b.c"),
+    ];
+    for (n, other) in others.iter().enumerate() {
+        assert!(*other != first && !others[..n].contains(other) && other.len() <= 255, "{n}: {other}");
+    }
+}
+
 #[test]
 fn refusals_of_stripe_are_told() {
     let service = setup();

@@ -14,7 +14,7 @@ const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 const SETTINGS: [(&str, &str); 2] =
     [("TWILIO_ACCOUNT_SID", ACCOUNT), ("TWILIO_AUTH_TOKEN", "0f1e2d3c4b5a69788796a5b4c3d2e1f0")];
 
-fn setup() -> Service {
+pub(super) fn setup() -> Service {
     let service = Service::start("twilio", &SETTINGS);
     service.on(CORE, answer).on(VERIFY, answer);
     service
