@@ -79,10 +79,12 @@ fn cells_are_written_as_they_are() {
     assert_eq!(update().unwrap().updated_cells, None);
 }
 
+/// How many files are asked for, the sizes of Google's pages; the page sizes asked for, how many are listed, whether there are more.
+type Listing = (u32, &'static [usize], &'static [&'static str], usize, bool);
+
 #[test]
 fn files_are_listed_over_pages() {
-    // Asked for, the sizes of Google's pages; the page sizes asked for, how many are listed, whether there are more.
-    let cases: [(u32, &[usize], &[&str], usize, bool); 7] = [
+    let cases: [Listing; 7] = [
         (100, &[3], &["100"], 3, false),
         (2, &[2], &["2"], 2, false),
         (2, &[2, 1], &["2"], 2, true),

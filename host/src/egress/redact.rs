@@ -270,14 +270,14 @@ mod tests {
 
     #[test]
     fn long_secrets_are_found_as_short_ones_are() {
-        let long: String = (0..500).map(|n| format!("{n}/é ")).collect();
+        let long = (0..500).map(|n| n.to_string()).collect::<Vec<_>>().join("/é ");
         let other = format!("{}other end", &long[..1000]);
         let short = &long[..40];
         let redactor = redactor(&[("LONG", &long), ("OTHER", &other), ("SHORT", short)]);
         for (text, expected) in [
             (format!("<{long}>"), "<[redacted:LONG]>".to_owned()),
             (format!("<{other}{long}>"), "<[redacted:OTHER][redacted:LONG]>".into()),
-            (format!("<{}>", STANDARD.encode(&long)), "<[redacted:LONG]>".into()),
+            (format!("<{}>", STANDARD_NO_PAD.encode(&long)), "<[redacted:LONG]>".into()),
             (format!("<{}>", hex::encode(&other)), "<[redacted:OTHER]>".into()),
             // What begins as a long one and goes on otherwise holds the short one all the same.
             (format!("<{}>", &long[..200]), format!("<[redacted:SHORT]{}>", &long[40..200])),

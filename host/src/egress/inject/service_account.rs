@@ -168,6 +168,9 @@ mod tests {
     use super::*;
     use crate::egress::testing::service_account;
 
+    /// A change of the key, and what is then wrong with it.
+    type Case = (fn(&mut Value), &'static str);
+
     const NOW: Duration = Duration::from_secs(1_700_000_000);
 
     fn source(scopes: &[&str]) -> TokenSource {
@@ -220,7 +223,6 @@ mod tests {
         };
         assert_eq!(with(|_| ()), Ok(()), "control");
         assert_eq!(with(|key| key["private_key_id"] = Value::Null), Ok(()), "an id is not needed");
-        type Case = (fn(&mut Value), &'static str);
         let elsewhere =
             "its `token_uri` is not https://oauth2.googleapis.com/token, and nothing that it signs is sent elsewhere";
         let not_rsa = "its `private_key` is not an RSA key in PEM of at least 2048 bits";

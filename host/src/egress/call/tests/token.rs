@@ -222,15 +222,16 @@ async fn a_token_that_is_about_to_expire_is_not_used() {
     }
 }
 
-#[tokio::test]
-async fn refusals_say_what_to_do() {
+/// An answer of the token endpoint, and what becomes of it: kind, whether it may pass, code, a part of the message and of the hint.
+type Refusal = (Reply, ErrorKind, bool, &'static str, &'static str, &'static str);
+
+fn refusals() -> [Refusal; 12] {
     let refuse = |status: u16, error: &str, why: &str| {
         answer(status, &[], json!({ "error": error, "error_description": why }).to_string())
     };
-    let kept = |reply: Reply| Arc::new(Mutex::new(Some(reply)));
     let skewed = "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and \
                   exp values in the JWT claim.";
-    for (reply, kind, retryable, code, message, hint) in [
+    [
         (
             refuse(400, "invalid_grant", skewed),
             ErrorKind::AuthError,
@@ -313,8 +314,13 @@ async fn refusals_say_what_to_do() {
             "answered without one",
             "",
         ),
-    ] {
-        let reply = kept(reply);
+    ]
+}
+
+#[tokio::test]
+async fn refusals_say_what_to_do() {
+    for (reply, kind, retryable, code, message, hint) in refusals() {
+        let reply = Mutex::new(Some(reply));
         let world = World::new(move |_, is_token| {
             assert!(is_token, "the service is not asked without a token");
             reply.lock().unwrap().take().unwrap_or_else(|| answer(418, &[], ""))
