@@ -3,7 +3,7 @@
 //!
 //! - `allow` reads a URL once, strictly, and matches it with the rules that were granted. Pure.
 //! - `network` tells public addresses from all others. Pure.
-//! - `inject` puts secrets into a request. Nothing else takes a value out for sending.
+//! - `inject` puts secrets into a request, or the tokens that they are traded for. Nothing else takes a value out for sending.
 //! - `client` dials out. Nothing else in rig does, the downloads of the install flow included.
 //! - `redact` blanks secrets in answers and errors.
 //! - `call` is the order of all that for one request, and the record of it.
@@ -34,6 +34,7 @@ pub use client::{
     download::Download,
     remote::{Answered, Remote, RemoteError},
 };
+pub use inject::token::CredentialError;
 pub use redact::Redactor;
 
 /// How rig reaches the network: `network` of `rig.yaml`, with its paths resolved.

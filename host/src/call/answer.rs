@@ -165,6 +165,12 @@ impl CallError {
         .with_hint(stop.hint())
     }
 
+    /// No token could be had for a secret of the call: the cause of what the tool answered.
+    pub(super) fn credential(error: egress::CredentialError) -> Self {
+        let egress::CredentialError { kind, message, retryable, upstream_code, hint } = error;
+        Self { retryable, upstream_code, hints: hint.into_iter().collect(), ..Self::new(kind, message) }
+    }
+
     pub(super) fn tool(error: sandbox::ToolError) -> Self {
         let sandbox::ToolError { kind, message, retryable, upstream_code, remediation_hints } = error;
         Self { retryable, upstream_code, hints: remediation_hints, ..Self::new(kind.into(), message) }

@@ -43,7 +43,7 @@ struct Prepared<'a> {
 }
 
 impl Prepared<'_> {
-    fn redactor(&self) -> Option<&Redactor> {
+    fn redactor(&self) -> Option<Arc<Redactor>> {
         self.secrets.as_ref().map(|_| self.egress.redactor())
     }
 }
@@ -58,9 +58,10 @@ impl<'a> Running<'a> {
         let answer = loop {
             self.record.attempts += 1;
             let ended = self.attempt(&prepared).await;
+            let redactor = prepared.redactor();
             let answer = match ended {
-                Ok(output) => checked_output(self.tool, output, prepared.redactor()),
-                Err(error) => Err(redacted(error, prepared.redactor())),
+                Ok(output) => checked_output(self.tool, output, redactor.as_deref()),
+                Err(error) => Err(redacted(error, redactor.as_deref())),
             };
             let Some(error) = answer.as_ref().err().filter(|error| error.retryable) else { break answer };
             let pause = pause(error, self.record.attempts);
@@ -142,10 +143,11 @@ impl<'a> Running<'a> {
             },
         };
         let outcome = prepared.program.call(input).await;
-        keep_log(self.record, outcome.log, prepared.redactor());
+        keep_log(self.record, outcome.log, prepared.redactor().as_deref());
+        let credential = prepared.egress.take_failure();
         match outcome.result {
             Ok(output) => Ok(output),
-            Err(Failure::Tool(error)) => Err(CallError::tool(error)),
+            Err(Failure::Tool(error)) => Err(credential.map_or_else(|| CallError::tool(error), CallError::credential)),
             Err(Failure::Stopped(stop)) => Err(CallError::stopped(&stop, prepared.timeout.as_secs())),
         }
     }

@@ -17,7 +17,9 @@ use url::Url;
 use super::{
     Error, HttpError, Settings,
     allow::{pattern::HostPattern, url::Target},
-    headers, limits, network,
+    headers,
+    inject::token::Tokens,
+    limits, network,
 };
 
 pub(super) mod download;
@@ -41,6 +43,8 @@ pub struct Gate {
     lookup: Lookup,
     packs: OnceLock<reqwest::Client>,
     downloads: OnceLock<reqwest::Client>,
+    /// Kept here so that all calls share them.
+    pub(super) tokens: Tokens,
 }
 
 /// An answer as it came.
@@ -69,6 +73,7 @@ impl Gate {
             lookup,
             packs: OnceLock::new(),
             downloads: OnceLock::new(),
+            tokens: Tokens::default(),
         })
     }
 

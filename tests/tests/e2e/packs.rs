@@ -2,12 +2,15 @@
 //! fits their schemas, and what the service refuses is told. Here is what the tests of all packs share.
 
 mod airtable;
+mod elevenlabs;
 mod github;
+mod google;
 mod hostile;
 mod notion;
 mod sendgrid;
 mod slack;
 mod stripe;
+mod supabase;
 mod twilio;
 
 use rig_tests::{

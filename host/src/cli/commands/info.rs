@@ -130,6 +130,9 @@ pub fn show_capabilities(granted: &Capabilities) {
         let (scheme, methods, paths) = (rule.scheme.as_str(), rule.methods.join(", "), rule.paths.join(" "));
         render::line(&format!("    network  {scheme}://{}{port}  {methods}  {paths}", rule.host));
     }
+    for (host, path) in granted.token_endpoints() {
+        render::line(&format!("    network  https://{host}  POST  {path}"));
+    }
     for (slot, decl) in &granted.secrets {
         let places: Vec<String> = decl.inject.iter().map(place).collect();
         render::line(&format!("    secret   {slot} → {} ({})", decl.hosts.join(", "), places.join(", ")));
@@ -166,6 +169,9 @@ fn place(inject: &Inject) -> String {
         Inject::Header { name, .. } => format!("the header {name}"),
         Inject::Basic { user } => format!("the header Authorization: Basic, as user {user}"),
         Inject::Query { name } => format!("the query field {name}"),
+        Inject::Oauth2ServiceAccount { scopes, token_url } => {
+            format!("the header Authorization: Bearer, as a token from {token_url} for {}", scopes.join(" "))
+        }
     }
 }
 

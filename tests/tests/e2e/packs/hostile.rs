@@ -80,7 +80,8 @@ impl Service {
         let mut wanted = required.to_vec();
         wanted.sort_unstable();
         assert_eq!(listed, wanted, "what {tool} requires");
-        let properties = schema["properties"].as_object().expect("properties");
+        // A tool without arguments has none.
+        let properties = schema["properties"].as_object().cloned().unwrap_or_default();
         assert_eq!(
             properties.keys().collect::<Vec<_>>(),
             args.as_object().expect("an object").keys().collect::<Vec<_>>(),
@@ -97,7 +98,7 @@ impl Service {
             args.as_object_mut().expect("an object").remove(*name);
             bad.push(args);
         }
-        for (name, schema) in properties {
+        for (name, schema) in &properties {
             for value in [json!(null), json!(true), json!(1.5), json!("text"), json!([["x"]]), json!({ "x": [1] })] {
                 if !may_be(schema, &value) {
                     bad.push(with(name, value));
