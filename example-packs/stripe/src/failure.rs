@@ -21,15 +21,15 @@ pub(crate) fn of(response: &Response) -> Error {
         (429, ..) => response.failure(message).hint("make fewer calls at once"),
         // The service did its work, and somebody's bank or a check said no.
         (402, ..) | (_, "card_error", _) => {
-            Error::conflict(message).hint("ask the customer for another payment method, or to talk to the bank")
+            Error::conflict(message).hint("ask for another payment method")
         }
         (_, "idempotency_error", _) => {
             Error::conflict(message).hint("make it a new call: this one's key was used for another request")
         }
         (_, _, Some("resource_missing")) | (404, ..) => Error::not_found(message)
-            .hint("check the id; test mode and live mode have different objects, and the key decides the mode"),
+            .hint("check the id; test mode and live mode have different objects"),
         (409, ..) => {
-            Error::conflict(message).hint("another request works on the same object: make the call again later")
+            Error::conflict(message).hint("make the call again later")
         }
         _ => response.failure(message),
     };

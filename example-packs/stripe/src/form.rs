@@ -1,6 +1,6 @@
 //! Stripe's form encoding: fields of objects and items of lists stand in brackets, `metadata[k]` and `line_items[0][price]`.
 
-use rig_sdk::json::Value;
+use rig_sdk::json::{self, Value};
 
 /// The fields of a request's body, in order.
 #[derive(Debug, Default)]
@@ -18,7 +18,8 @@ impl Form {
         match value {
             Value::Null => {}
             Value::Bool(flag) => self.0.push((name, if *flag { "true" } else { "false" }.to_owned())),
-            Value::Number(number) => self.0.push((name, number.to_string())),
+            // As the SDK writes it: the one way to write numbers that is in the pack anyway.
+            Value::Number(_) => self.0.push((name, json::text(value))),
             Value::String(text) => self.0.push((name, text.clone())),
             Value::Array(items) => {
                 for (position, item) in items.iter().enumerate() {

@@ -33,15 +33,14 @@ pub use model::{Customer, Customers, Invoice, InvoiceItem, PaymentLink, Refund, 
 )]
 pub fn create_customer(
     ctx: &Context,
-    /// The customer's address, which invoices and receipts are sent to.
+    /// The address for invoices and receipts.
     #[schemars(length(min = 1))]
     email: String,
-    /// The full name of the person, or the name of the business.
+    /// The name of the person or business.
     name: Option<String>,
     /// The phone number.
     phone: Option<String>,
-    /// Key-value pairs to store with the customer, for example ids of another system: names up to 40 characters, values texts up to
-    /// 500.
+    /// Key-value pairs to store, for example ids of another system; texts of up to 500 characters.
     metadata: Option<Map<String, Value>>,
 ) -> Result<Customer> {
     let form =
@@ -61,8 +60,8 @@ pub fn create_customer(
     example(description = "By a part of the name and by metadata", args = r#"{"query": "name~'ada' AND metadata['order']:'6735'"}"#)
 )]
 pub fn search_customers(
-    /// The query in Stripe's language: a field and its value, `email:'ada@example.com'`; `~` for a part of a text; `>` and `<` for
-    /// `created`; `AND` or `OR` between them; `-` in front to exclude.
+    /// In Stripe's query language, `email:'ada@example.com'`: `~` for a part of a text, `>` and `<` for `created`, `AND` or `OR`
+    /// between, `-` to exclude.
     #[schemars(length(min = 1))]
     query: String,
 ) -> Result<Customers> {
@@ -87,8 +86,7 @@ pub fn create_invoice(
     /// The id of the customer, `cus_…`.
     #[schemars(length(min = 1))]
     customer_id: String,
-    /// How the money is collected: from the payment method that the customer has on file, which is Stripe's default, or by an invoice
-    /// that the customer pays.
+    /// From the payment method on file, which is Stripe's default, or by an invoice that the customer pays.
     collection_method: Option<CollectionMethod>,
     /// Within how many days to pay. Only with `send_invoice`, which needs it.
     days_until_due: Option<u32>,
@@ -125,7 +123,7 @@ pub fn create_invoice_item(
     currency: String,
     /// The text on the invoice.
     description: Option<String>,
-    /// The id of a draft, `in_…`. Without it the line waits for the customer's next invoice.
+    /// The id of a draft, `in_…`. Without it the line waits for the next invoice.
     #[schemars(length(min = 1))]
     invoice_id: Option<String>,
 ) -> Result<InvoiceItem> {
@@ -159,7 +157,7 @@ pub fn create_payment_link(
     /// What is paid for.
     #[schemars(length(min = 1, max = 20))]
     line_items: Vec<LineItem>,
-    /// Key-value pairs to store with the link and with the payments made through it.
+    /// Key-value pairs to store with the link and its payments.
     metadata: Option<Map<String, Value>>,
 ) -> Result<PaymentLink> {
     let items = line_items.into_iter().map(LineItem::into_value).collect::<Result<Vec<_>>>()?;
@@ -185,7 +183,7 @@ pub fn create_refund(
     /// The id of the charge, `ch_…`. Either this or `payment_intent`.
     #[schemars(length(min = 1))]
     charge: Option<String>,
-    /// How much to give back, in the currency's smallest unit. Without it, all that is left of the payment.
+    /// How much, in the currency's smallest unit. Without it, all that is left.
     #[schemars(range(min = 1))]
     amount: Option<u64>,
 ) -> Result<Refund> {
@@ -270,14 +268,14 @@ pub struct LineItem {
     /// The id of a price, `price_…`. Either this or `price_data`.
     #[serde(default)]
     pub price: Option<String>,
-    /// A price made for this link, as Stripe's API has it: `currency`, `unit_amount`, and `product` or `product_data`; `recurring` for
-    /// a subscription. Either this or `price`.
+    /// A price made for this link, as in Stripe's API: `currency`, `unit_amount`, `product` or `product_data`, `recurring`. Either
+    /// this or `price`.
     #[serde(default)]
     pub price_data: Option<Map<String, Value>>,
     /// How many.
     #[schemars(range(min = 1))]
     pub quantity: u64,
-    /// Whether the buyer may change the quantity, as Stripe's API has it: `enabled`, `minimum`, `maximum`.
+    /// Whether the buyer may change the quantity: `enabled`, `minimum`, `maximum`.
     #[serde(default)]
     pub adjustable_quantity: Option<Map<String, Value>>,
 }

@@ -15,15 +15,15 @@ use serde::Serialize;
 pub struct Customer {
     /// Stripe's id, `cus_…`.
     pub id: String,
-    /// The address; null when there is none.
+    /// The address, or null.
     pub email: Option<String>,
-    /// The name; null when there is none.
+    /// The name, or null.
     pub name: Option<String>,
-    /// The phone number; null when there is none.
+    /// The phone number, or null.
     pub phone: Option<String>,
-    /// Key-value pairs of the account's own; null when Stripe sends none.
+    /// Key-value pairs, or null.
     pub metadata: Option<Map<String, Value>>,
-    /// When it was created, in seconds since 1970; null when Stripe sends none.
+    /// When it was created, seconds since 1970, or null.
     pub created: Option<i64>,
 }
 
@@ -32,7 +32,7 @@ pub struct Customer {
 pub struct Customers {
     /// The customers that match best, ten at most.
     pub customers: Vec<Customer>,
-    /// Whether more match. Narrow the query to see them.
+    /// Whether more match.
     pub has_more: bool,
 }
 
@@ -41,36 +41,36 @@ pub struct Customers {
 pub struct Invoice {
     /// Stripe's id, `in_…`.
     pub id: String,
-    /// The id of the customer; null when Stripe sends none.
+    /// The id of the customer, or null.
     pub customer_id: Option<String>,
-    /// `draft`, `open`, `paid`, `uncollectible` or `void`; null when Stripe sends none.
+    /// `draft`, `open`, `paid`, `uncollectible`, `void`, or null.
     pub status: Option<String>,
-    /// `charge_automatically` or `send_invoice`; null when Stripe sends none.
+    /// `charge_automatically` or `send_invoice`, or null.
     pub collection_method: Option<String>,
-    /// What is due, in the currency's smallest unit; null when Stripe sends none.
+    /// What is due, in the smallest unit, or null.
     pub amount_due: Option<i64>,
-    /// Three letters, in lower case; null when Stripe sends none.
+    /// Lower case, or null.
     pub currency: Option<String>,
-    /// When it is due, in seconds since 1970; null when it has no date.
+    /// When it is due, seconds since 1970, or null.
     pub due_date: Option<i64>,
-    /// The page on which the customer pays; null before the invoice is finalised.
+    /// The page to pay on, or null before finalising.
     pub hosted_invoice_url: Option<String>,
 }
 
-/// A line of an invoice, or one that waits for the customer's next invoice.
+/// A line of an invoice, or of the next.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct InvoiceItem {
     /// Stripe's id, `ii_…`.
     pub id: String,
-    /// The id of the customer; null when Stripe sends none.
+    /// The id of the customer, or null.
     pub customer_id: Option<String>,
-    /// The id of the invoice; null when the item waits for the next one.
+    /// The id of the invoice, or null.
     pub invoice_id: Option<String>,
-    /// The amount in the currency's smallest unit; null when Stripe sends none.
+    /// In the currency's smallest unit, or null.
     pub amount: Option<i64>,
-    /// Three letters, in lower case; null when Stripe sends none.
+    /// Lower case, or null.
     pub currency: Option<String>,
-    /// The text on the invoice; null when there is none.
+    /// The text on the invoice, or null.
     pub description: Option<String>,
 }
 
@@ -79,13 +79,13 @@ pub struct InvoiceItem {
 pub struct PaymentLink {
     /// Stripe's id, `plink_…`.
     pub id: String,
-    /// The page on which to pay; null when Stripe sends none.
+    /// The page on which to pay, or null.
     pub url: Option<String>,
-    /// Whether it takes payments; null when Stripe does not say.
+    /// Whether it takes payments, or null.
     pub active: Option<bool>,
-    /// Three letters, in lower case; null when Stripe sends none.
+    /// Lower case, or null.
     pub currency: Option<String>,
-    /// Key-value pairs of the account's own; null when Stripe sends none.
+    /// Key-value pairs, or null.
     pub metadata: Option<Map<String, Value>>,
 }
 
@@ -94,15 +94,15 @@ pub struct PaymentLink {
 pub struct Refund {
     /// Stripe's id, `re_…`.
     pub id: String,
-    /// `pending`, `requires_action`, `succeeded`, `failed` or `canceled`; null when Stripe sends none.
+    /// `pending`, `requires_action`, `succeeded`, `failed` or `canceled`, or null.
     pub status: Option<String>,
-    /// The amount in the currency's smallest unit; null when Stripe sends none.
+    /// In the currency's smallest unit, or null.
     pub amount: Option<i64>,
-    /// Three letters, in lower case; null when Stripe sends none.
+    /// Lower case, or null.
     pub currency: Option<String>,
-    /// The id of the charge; null when there is none.
+    /// The id of the charge, or null.
     pub charge: Option<String>,
-    /// The id of the payment intent; null when there is none.
+    /// The id of the payment intent, or null.
     pub payment_intent: Option<String>,
     /// Why it failed; null when it did not.
     pub failure_reason: Option<String>,
@@ -113,20 +113,20 @@ pub struct Refund {
 pub struct Subscription {
     /// Stripe's id, `sub_…`.
     pub id: String,
-    /// The id of the customer; null when Stripe sends none.
+    /// The id of the customer, or null.
     pub customer_id: Option<String>,
-    /// `incomplete`, `incomplete_expired`, `trialing`, `active`, `past_due`, `canceled`, `unpaid` or `paused`; null when Stripe sends
-    /// none.
+    /// `incomplete`, `incomplete_expired`, `trialing`, `active`, `past_due`, `canceled`, `unpaid` or `paused`, or
+    /// null.
     pub status: Option<String>,
-    /// Three letters, in lower case; null when Stripe sends none.
+    /// Lower case, or null.
     pub currency: Option<String>,
-    /// The id of the newest invoice; null when there is none.
+    /// The newest invoice, or null.
     pub latest_invoice_id: Option<String>,
-    /// When the trial ends, in seconds since 1970; null when there is none.
+    /// When the trial ends, seconds since 1970, or null.
     pub trial_end: Option<i64>,
-    /// When it was cancelled, in seconds since 1970; null when it was not.
+    /// When it was cancelled, seconds since 1970, or null.
     pub canceled_at: Option<i64>,
-    /// When it was created, in seconds since 1970; null when Stripe sends none.
+    /// When it was created, seconds since 1970, or null.
     pub created: Option<i64>,
 }
 
@@ -138,7 +138,7 @@ impl Customer {
             name: text(body, "name"),
             phone: text(body, "phone"),
             metadata: object(body, "metadata"),
-            created: body["created"].as_i64(),
+            created: number(body, "created"),
         })
     }
 }
@@ -160,9 +160,9 @@ impl Invoice {
             customer_id: reference(body, "customer"),
             status: text(body, "status"),
             collection_method: text(body, "collection_method"),
-            amount_due: body["amount_due"].as_i64(),
+            amount_due: number(body, "amount_due"),
             currency: text(body, "currency"),
-            due_date: body["due_date"].as_i64(),
+            due_date: number(body, "due_date"),
             hosted_invoice_url: text(body, "hosted_invoice_url"),
         })
     }
@@ -174,7 +174,7 @@ impl InvoiceItem {
             id: id(body)?,
             customer_id: reference(body, "customer"),
             invoice_id: reference(body, "invoice"),
-            amount: body["amount"].as_i64(),
+            amount: number(body, "amount"),
             currency: text(body, "currency"),
             description: text(body, "description"),
         })
@@ -198,7 +198,7 @@ impl Refund {
         Ok(Self {
             id: id(body)?,
             status: text(body, "status"),
-            amount: body["amount"].as_i64(),
+            amount: number(body, "amount"),
             currency: text(body, "currency"),
             charge: reference(body, "charge"),
             payment_intent: reference(body, "payment_intent"),
@@ -215,13 +215,14 @@ impl Subscription {
             status: text(body, "status"),
             currency: text(body, "currency"),
             latest_invoice_id: reference(body, "latest_invoice"),
-            trial_end: body["trial_end"].as_i64(),
-            canceled_at: body["canceled_at"].as_i64(),
-            created: body["created"].as_i64(),
+            trial_end: number(body, "trial_end"),
+            canceled_at: number(body, "canceled_at"),
+            created: number(body, "created"),
         })
     }
 }
 
+#[inline(never)]
 fn id(body: &Value) -> Result<String> {
     text(body, "id").ok_or_else(|| nonsense("no `id`"))
 }
@@ -230,15 +231,23 @@ fn nonsense(what: &str) -> Error {
     Error::upstream(["Stripe answered with JSON that has ", what].concat())
 }
 
+#[inline(never)]
+fn number(body: &Value, name: &str) -> Option<i64> {
+    body[name].as_i64()
+}
+
+#[inline(never)]
 fn text(body: &Value, name: &str) -> Option<String> {
     body[name].as_str().map(str::to_owned)
 }
 
 /// The id of another object, which Stripe sends alone or with the whole object.
+#[inline(never)]
 fn reference(body: &Value, name: &str) -> Option<String> {
     text(body, name).or_else(|| text(&body[name], "id"))
 }
 
+#[inline(never)]
 fn object(body: &Value, name: &str) -> Option<Map<String, Value>> {
     body[name].as_object().cloned()
 }

@@ -184,7 +184,7 @@ fn the_reason_and_what_to_do_are_told() {
     assert_eq!(
         error.hints(),
         [
-            "ask the customer for another payment method, or to talk to the bank",
+            "ask for another payment method",
             "look at the parameter `payment_method`"
         ]
     );
