@@ -54,6 +54,7 @@ fn run(session: &Session, command: Command) -> Result<u8, Failure> {
         Command::Export(args) => commands::export::run(session, &args),
         Command::Verify(args) => commands::verify::run(session, &args),
         Command::Inspect(args) => commands::inspect::run(session, &args),
+        Command::New(args) => commands::new::run(session, &args),
         Command::Build(args) => commands::build::run(session, &args),
         Command::Tenant(args) => commands::tenant::run(session, &args),
         Command::Audit(args) => commands::audit::run(session, &args),

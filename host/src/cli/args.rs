@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, builder::PossibleValuesParser};
 use clap_complete::Shell;
+use rig_host::author::new::languages;
 
 /// Install packs of tools for AI agents, and run every call in a sandbox.
 #[derive(Debug, Parser)]
@@ -67,6 +68,8 @@ pub enum Command {
     Verify(Verify),
     /// Show what a component or an installed pack is and asks for, without running it
     Inspect(Inspect),
+    /// Make the folder of a new pack
+    New(New),
     /// Build a pack from its source
     Build(Build),
     /// Make tokens for tenants of the gateway, or list the tenants
@@ -330,6 +333,17 @@ pub struct Inspect {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  rig new weather && cd weather && rig test")]
+pub struct New {
+    /// The pack's id: a lower-case letter, then lower-case letters, digits and hyphens. The folder is named so too
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The language
+    #[arg(long, value_name = "LANGUAGE", default_value = "rust", value_parser = PossibleValuesParser::new(languages()))]
+    pub lang: String,
 }
 
 #[derive(Debug, Args)]

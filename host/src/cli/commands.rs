@@ -12,6 +12,7 @@ pub mod init;
 pub mod inspect;
 pub mod install;
 pub mod list;
+pub mod new;
 pub mod packs;
 pub mod serve;
 pub mod tenant;

@@ -149,6 +149,8 @@ impl IntoHint for Option<String> {
 classified!(
     rig_host::approvals::ApprovalError,
     rig_host::audit::AuditError,
+    rig_host::author::new::NewError,
+    rig_host::author::sdk::SdkError,
     rig_host::build::BuildError,
     rig_host::egress::Error,
     rig_host::egress::RemoteError,

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rig_host::{build, sandbox::CallLimits};
+use rig_host::{author, build, sandbox::CallLimits};
 use rig_specs::Sha256;
 use rig_toolchain::{BuildOptions, Choice, Step};
 
@@ -35,6 +35,7 @@ pub fn run(session: &Session, args: &Build) -> Result<u8, Failure> {
         Ok(name) if !name.is_empty() => name.parse()?,
         _ => Choice::default(),
     };
+    author::sdk::provide(&dir)?;
     let toolchain = rig_toolchain::find_or_install(choice, &dir, &mut on_step)?;
     let options = BuildOptions { offline: session.offline, ..BuildOptions::default() };
     let linked = rig_toolchain::build_pack(&toolchain, &dir, &options, &mut on_step).map_err(|error| {
