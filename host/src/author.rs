@@ -7,7 +7,9 @@
 //!
 //! Compiling is the business of `rig-toolchain`, making a pack of a component that of [`build`](crate::build).
 
+pub mod cases;
 pub mod new;
+pub mod publish;
 pub mod sdk;
 
 /// What the build script found.

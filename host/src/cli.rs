@@ -56,6 +56,8 @@ fn run(session: &Session, command: Command) -> Result<u8, Failure> {
         Command::Inspect(args) => commands::inspect::run(session, &args),
         Command::New(args) => commands::new::run(session, &args),
         Command::Build(args) => commands::build::run(session, &args),
+        Command::Test(args) => commands::test::run(session, &args),
+        Command::Publish(args) => commands::publish::run(session, &args),
         Command::Tenant(args) => commands::tenant::run(session, &args),
         Command::Audit(args) => commands::audit::run(session, &args),
         Command::Doctor(args) => commands::doctor::run(session, &args),

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, builder::PossibleValuesParser};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
-use rig_host::author::new::languages;
+
+mod author;
+
+pub use author::{New, Publish, Test};
 
 /// Install packs of tools for AI agents, and run every call in a sandbox.
 #[derive(Debug, Parser)]
@@ -72,6 +75,10 @@ pub enum Command {
     New(New),
     /// Build a pack from its source
     Build(Build),
+    /// Run the cases of a pack in the sandbox, with recorded HTTP
+    Test(Test),
+    /// Put a built pack into an index that is a folder
+    Publish(Publish),
     /// Make tokens for tenants of the gateway, or list the tenants
     Tenant(Tenant),
     /// Ask the audit log who called what, check that nobody changed it, or write it out
@@ -333,17 +340,6 @@ pub struct Inspect {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  rig new weather && cd weather && rig test")]
-pub struct New {
-    /// The pack's id: a lower-case letter, then lower-case letters, digits and hyphens. The folder is named so too
-    #[arg(value_name = "NAME")]
-    pub name: String,
-    /// The language
-    #[arg(long, value_name = "LANGUAGE", default_value = "rust", value_parser = PossibleValuesParser::new(languages()))]
-    pub lang: String,
 }
 
 #[derive(Debug, Args)]

@@ -20,10 +20,23 @@ use crate::cli::{
 /// How long `describe` may take. It only builds a list.
 const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A pack that was built.
+pub struct Built {
+    pub path: PathBuf,
+    pub bytes: Vec<u8>,
+}
+
 pub fn run(session: &Session, args: &Build) -> Result<u8, Failure> {
-    let dir: PathBuf = session.start.join(&args.dir).components().collect();
+    let Built { path, bytes } = make(session, &args.dir, args.output.as_deref())?;
+    render::out(&format!("{}\n{} bytes\n{}", path.display(), bytes.len(), Sha256::of(&bytes)));
+    Ok(exit::DONE)
+}
+
+/// Builds the pack in a folder.
+pub fn make(session: &Session, dir: &Path, output: Option<&Path>) -> Result<Built, Failure> {
+    let dir: PathBuf = session.start.join(dir).components().collect();
     let manifest = read_manifest(&dir)?;
-    let output = match &args.output {
+    let output = match output {
         Some(path) => session.start.join(path),
         None => dir.join(format!("{}-{}.wasm", manifest.pack.id, manifest.pack.version)),
     };
@@ -59,11 +72,10 @@ pub fn run(session: &Session, args: &Build) -> Result<u8, Failure> {
 
     let tools = render::count(pack.tools.len(), "tool");
     session.ui.done(&format!("built {} {} with {tools}", pack.manifest.pack.id, pack.manifest.pack.version));
-    render::out(&format!("{}\n{} bytes\n{}", output.display(), bytes.len(), Sha256::of(&bytes)));
-    Ok(exit::DONE)
+    Ok(Built { path: output, bytes })
 }
 
-fn read_manifest(dir: &Path) -> Result<rig_specs::manifest::Manifest, Failure> {
+pub fn read_manifest(dir: &Path) -> Result<rig_specs::manifest::Manifest, Failure> {
     let path = dir.join("rig-pack.toml");
     let text = fs::read_to_string(&path).map_err(|error| {
         Failure::of(&error, "give the folder of a pack: it holds rig-pack.toml beside Cargo.toml")
