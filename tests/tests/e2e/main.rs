@@ -6,8 +6,10 @@
 
 mod approvals;
 mod audit;
+mod author;
 mod call;
 mod canary;
+mod cases;
 mod cli;
 mod component;
 mod config;
