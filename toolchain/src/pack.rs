@@ -28,6 +28,10 @@ pub struct BuildOptions {
     /// Where cargo works; `wasm` in the package's own target folder when absent. It must not be the target folder of a cargo
     /// that waits for this build: both would wait for one lock.
     pub target_dir: Option<PathBuf>,
+    /// The folder of a dependency inside the package's own, relative to it, when the two are all that is compiled from folders of this
+    /// machine. The flags then name no folder of the single package, so that packages which share a target folder share what they
+    /// depend on, the standard library above all.
+    pub alone_with: Option<String>,
     /// Refuse to change `Cargo.lock`.
     pub locked: bool,
     /// Use no network.
@@ -78,10 +82,16 @@ fn compile_command(toolchain: &Toolchain, package: &Package, target_dir: &Path, 
         command.arg("--offline");
     }
     command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", LINKER);
-    command.env("CARGO_ENCODED_RUSTFLAGS", rustflags(toolchain, package, target_dir).join(FLAG_SEPARATOR));
+    let inner = options.alone_with.as_deref();
+    command.env("CARGO_ENCODED_RUSTFLAGS", rustflags(toolchain, package, target_dir, inner).join(FLAG_SEPARATOR));
     if toolchain.route == Route::Debian {
         // A released compiler takes `-Z` only with this variable.
         command.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=std,panic_abort");
+    }
+    if inner.is_some() {
+        // For the package alone. Cargo also tells packages of one name in different folders apart by it, without letting it into the
+        // compiled names.
+        command.arg("--").arg(remapped(&package.workspace, "/pack"));
     }
     command
 }
@@ -101,9 +111,13 @@ fn cargo(toolchain: &Toolchain, dir: &Path) -> Command {
 
 /// Flags that give folders names of their own, so that a pack is the same bytes wherever it is compiled. A changed flag compiles
 /// the standard library again: nothing here may depend on the single pack. Of several prefixes that fit, the last one counts.
-fn rustflags(toolchain: &Toolchain, package: &Package, target_dir: &Path) -> Vec<String> {
-    let mut renamed =
-        vec![(package.workspace.clone(), "/pack".to_owned()), (target_dir.to_owned(), "/target".to_owned())];
+fn rustflags(toolchain: &Toolchain, package: &Package, target_dir: &Path, inner: Option<&str>) -> Vec<String> {
+    let first = match inner {
+        // Cargo names the files of a workspace's folder relative to it.
+        Some(inner) => (PathBuf::from(inner), "/sdk".to_owned()),
+        None => (package.workspace.clone(), "/pack".to_owned()),
+    };
+    let mut renamed = vec![first, (target_dir.to_owned(), "/target".to_owned())];
     if let Some(home) = cargo_home() {
         renamed.push((home, "/cargo".to_owned()));
     }
@@ -112,7 +126,11 @@ fn rustflags(toolchain: &Toolchain, package: &Package, target_dir: &Path) -> Vec
     renamed.push((toolchain.std_sources.clone(), rust.clone()));
     // Debian links its folder, and cargo may follow the link.
     renamed.extend(fs::canonicalize(&toolchain.std_sources).ok().map(|real| (real, rust)));
-    renamed.into_iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect()
+    renamed.into_iter().map(|(from, to)| remapped(&from, &to)).collect()
+}
+
+fn remapped(from: &Path, to: &str) -> String {
+    format!("--remap-path-prefix={}={to}", from.display())
 }
 
 /// Where cargo keeps the sources of dependencies.
@@ -291,6 +309,25 @@ mod tests {
         assert!(!log.contains("-Z"), "{log}");
         let env = fs::read_to_string(machine.at("env")).unwrap();
         assert!(env.starts_with(&format!("{LINKER}||")), "{env}");
+    }
+
+    #[test]
+    fn packages_that_stand_alone_share_what_they_depend_on() {
+        let (machine, toolchain) = machine(SUCCESS);
+        let shared = machine.at("shared");
+        let options = BuildOptions {
+            target_dir: Some(shared.clone()),
+            alone_with: Some(".rig/sdk".into()),
+            ..BuildOptions::default()
+        };
+        build_pack(&toolchain, &machine.at("one"), &options, &mut |_| ()).unwrap();
+        let top = fs::canonicalize(machine.at("")).unwrap();
+        let flags = fs::read_to_string(machine.at("flags")).unwrap();
+        let start = format!("--remap-path-prefix=.rig/sdk=/sdk\n--remap-path-prefix={}=/target\n", shared.display());
+        assert!(flags.starts_with(&start), "{flags}");
+        let log = fs::read_to_string(machine.at("log")).unwrap();
+        let own = format!("--target-dir {} --color never -Zbuild-std=std,panic_abort -- --remap-path-prefix={}=/pack", shared.display(), top.display());
+        assert!(log.trim_end().ends_with(&own), "{log}");
     }
 
     #[test]

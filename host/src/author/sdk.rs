@@ -11,6 +11,8 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use rig_specs::Sha256;
+use serde_json::json;
 use toml::{Table, Value};
 
 use super::embedded;
@@ -26,6 +28,17 @@ const DEPENDENCIES: &str = "dependencies";
 
 const README: &str = "Written by `rig build` and `rig test`: the SDK that this rig carries. Changes here are lost; keep the folder out \
                       of version control.\n";
+
+/// The SDK in a pack's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provided {
+    /// Where it is.
+    pub folder: PathBuf,
+    /// Whether the pack is compiled from nothing else of this machine's folders than itself and the SDK.
+    pub alone: bool,
+    /// Of all that was written.
+    pub digest: Sha256,
+}
 
 /// Why the SDK is not there.
 #[derive(Debug, thiserror::Error)]
@@ -57,11 +70,9 @@ impl SdkError {
 /// Writes the SDK to where a pack wants it. A pack that takes it from elsewhere is left alone, and so is a folder without a
 /// `Cargo.toml` that can be read: that is cargo's to complain about.
 ///
-/// Answers the folder, when the pack wants the SDK there.
-///
 /// # Errors
 /// When the folder cannot be written.
-pub fn provide(pack: &Path) -> Result<Option<PathBuf>, SdkError> {
+pub fn provide(pack: &Path) -> Result<Option<Provided>, SdkError> {
     let Some(folder) = wanted(pack) else { return Ok(None) };
     let files = files().map_err(SdkError::Damaged)?;
     for (path, text) in &files {
@@ -70,7 +81,20 @@ pub fn provide(pack: &Path) -> Result<Option<PathBuf>, SdkError> {
     }
     remove_others(&folder, Path::new(""), &files)
         .map_err(|source| SdkError::Write { path: folder.clone(), source })?;
-    Ok(Some(folder))
+    let text: Vec<_> = files.iter().map(|(path, text)| json!([path, text])).collect();
+    Ok(Some(Provided { alone: is_alone(pack), folder, digest: Sha256::of_json(&json!(text)) }))
+}
+
+/// Whether the pack and the SDK are all that is compiled from folders of this machine.
+fn is_alone(pack: &Path) -> bool {
+    let Some(manifest) = read(pack) else { return false };
+    let own = manifest.get("workspace").and_then(Value::as_table).is_some_and(|own| !own.contains_key("members"));
+    let tables = [DEPENDENCIES, "dev-dependencies", "build-dependencies"];
+    let mut local = tables.iter().filter_map(|name| manifest.get(*name)?.as_table()).flatten().filter(|(name, value)| {
+        let is_sdk = *name == PACKAGE && value.get("path").and_then(Value::as_str) == Some(FOLDER);
+        !is_sdk && (value.get("path").is_some() || value.get("workspace").is_some())
+    });
+    own && local.next().is_none() && !manifest.contains_key("patch") && !manifest.contains_key("target")
 }
 
 /// The folder that a pack names, when it ends as [`FOLDER`] does.
@@ -235,7 +259,7 @@ mod tests {
     #[test]
     fn it_is_written_once_and_mended() {
         let folder = pack("[dependencies]\nrig-sdk = { path = \"./.rig/sdk\" }\n");
-        let sdk = provide(folder.path()).unwrap().unwrap();
+        let sdk = provide(folder.path()).unwrap().unwrap().folder;
         assert_eq!(sdk, folder.path().join(FOLDER));
         let lib = sdk.join("src/lib.rs");
         let before = fs::metadata(&lib).unwrap().modified().unwrap();
@@ -267,6 +291,24 @@ mod tests {
         let one = folder.path().join("one");
         fs::create_dir(&one).unwrap();
         fs::write(one.join("Cargo.toml"), "[dependencies]\nrig-sdk.workspace = true\n").unwrap();
-        assert_eq!(provide(&one).unwrap(), Some(folder.path().join(FOLDER)));
+        let provided = provide(&one).unwrap().unwrap();
+        assert_eq!((provided.folder, provided.alone), (folder.path().join(FOLDER), false));
+    }
+
+    #[test]
+    fn what_stands_alone() {
+        let start = "[workspace]\nexclude = [\".rig\"]\n[dependencies]\nrig-sdk = { path = \".rig/sdk\" }\n";
+        for (rest, alone) in [
+            ("serde = \"1\"\n", true),
+            ("common = { path = \"../common\" }\n", false),
+            ("[dev-dependencies]\ncommon = { path = \"../common\" }\n", false),
+            ("[patch.crates-io]\nserde = { path = \"../serde\" }\n", false),
+            ("[target.'cfg(unix)'.dependencies]\ncommon = { path = \"../common\" }\n", false),
+        ] {
+            let folder = pack(&format!("{start}{rest}"));
+            assert_eq!(provide(folder.path()).unwrap().unwrap().alone, alone, "{rest}");
+        }
+        let folder = pack("[dependencies]\nrig-sdk = { path = \".rig/sdk\" }\n");
+        assert!(!provide(folder.path()).unwrap().unwrap().alone, "part of a workspace around it, perhaps");
     }
 }

@@ -48,9 +48,15 @@ pub fn make(session: &Session, dir: &Path, output: Option<&Path>) -> Result<Buil
         Ok(name) if !name.is_empty() => name.parse()?,
         _ => Choice::default(),
     };
-    author::sdk::provide(&dir)?;
+    let alone = author::sdk::provide(&dir)?.filter(|sdk| sdk.alone);
     let toolchain = rig_toolchain::find_or_install(choice, &dir, &mut on_step)?;
-    let options = BuildOptions { offline: session.offline, ..BuildOptions::default() };
+    let options = BuildOptions {
+        offline: session.offline,
+        alone_with: alone.as_ref().map(|_| author::sdk::FOLDER.to_owned()),
+        // The user's own choice of a target folder stands.
+        target_dir: alone.filter(|_| env::var_os("CARGO_TARGET_DIR").is_none()).map(|sdk| session.home.cargo(&sdk.digest)),
+        ..BuildOptions::default()
+    };
     let linked = rig_toolchain::build_pack(&toolchain, &dir, &options, &mut on_step).map_err(|error| {
         if let rig_toolchain::Error::Compile { stderr, .. } = &error
             && !session.ui.verbose
