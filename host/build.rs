@@ -2,15 +2,15 @@
 //! packs. Each becomes a list of paths and texts; what they are for is decided in `src/author`.
 
 use std::{
-    env, fmt::Write as _, fs, io,
+    env,
+    fmt::Write as _,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 /// The lists: a name, the folder they are read from, and what of it belongs to them.
-const LISTS: [(&str, &str, &[&str]); 2] = [
-    ("SDK", "../sdk", &["Cargo.toml", "src", "macros/Cargo.toml", "macros/src"]),
-    ("TEMPLATES", "templates", &[""]),
-];
+const LISTS: [(&str, &str, &[&str]); 2] =
+    [("SDK", "../sdk", &["Cargo.toml", "src", "macros/Cargo.toml", "macros/src"]), ("TEMPLATES", "templates", &[""])];
 
 fn main() -> io::Result<()> {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());

@@ -84,13 +84,16 @@ mod tests {
         let length = usize::try_from(directory_length(*tail)?).unwrap();
         let end = program.len() - TAIL;
         let places = places(program.get(end.checked_sub(length)?..end)?, program.len() as u64)?;
-        let bytes = |range: Range<u64>| program[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()].to_vec();
+        let bytes = |range: Range<u64>| {
+            program[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()].to_vec()
+        };
         Some(places.into_iter().map(|(name, (range, _))| (name, bytes(range))).collect())
     }
 
     #[test]
     fn what_is_put_behind_a_program_is_found_again() {
-        let files = BTreeMap::from([("a".to_owned(), vec![1, 2, 3]), ("b".to_owned(), vec![]), ("c".to_owned(), vec![4])]);
+        let files =
+            BTreeMap::from([("a".to_owned(), vec![1, 2, 3]), ("b".to_owned(), vec![]), ("c".to_owned(), vec![4])]);
         let program = [b"\x7fELF and so on".to_vec(), encode(&files)].concat();
         assert_eq!(read(&program), Some(files));
     }

@@ -7,11 +7,7 @@ use schemars::JsonSchema;
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    PackId, Sha256,
-    manifest::EmbeddedPack,
-    rtp::interface_hash,
-};
+use crate::{PackId, Sha256, manifest::EmbeddedPack, rtp::interface_hash};
 
 /// An index file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

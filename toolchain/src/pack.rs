@@ -326,7 +326,11 @@ mod tests {
         let start = format!("--remap-path-prefix=.rig/sdk=/sdk\n--remap-path-prefix={}=/target\n", shared.display());
         assert!(flags.starts_with(&start), "{flags}");
         let log = fs::read_to_string(machine.at("log")).unwrap();
-        let own = format!("--target-dir {} --color never -Zbuild-std=std,panic_abort -- --remap-path-prefix={}=/pack", shared.display(), top.display());
+        let own = format!(
+            "--target-dir {} --color never -Zbuild-std=std,panic_abort -- --remap-path-prefix={}=/pack",
+            shared.display(),
+            top.display()
+        );
         assert!(log.trim_end().ends_with(&own), "{log}");
     }
 

@@ -34,7 +34,8 @@ pub(crate) fn run(checkout: &Checkout, profile: Profile) -> Result<(), Fail> {
         return Err(Fail::new(format!("{} offers {offered} packs instead of {}", made.display(), packs.len())));
     }
     let bytes = fs::read(&made).map_err(Fail::io("read", &made))?;
-    let carried: usize = fs::metadata(&rig).map_or(0, |program| bytes.len() - usize::try_from(program.len()).unwrap_or(0));
+    let carried: usize =
+        fs::metadata(&rig).map_or(0, |program| bytes.len() - usize::try_from(program.len()).unwrap_or(0));
     println!("{}", made.display());
     println!("{} bytes, of which {carried} are {offered} packs", bytes.len());
     println!("{}", Sha256::of(&bytes));
@@ -91,6 +92,7 @@ fn offered(rig: &Path) -> Result<usize, Fail> {
     run::ok(&mut rig(&["init"]))?;
     let listed = run::output(&mut rig(&["packs", "--available", "--json"]))?;
     let _ = fs::remove_dir_all(&project);
-    let listed: Value = serde_json::from_str(&listed).map_err(|error| Fail::new(format!("no list of packs: {error}")))?;
+    let listed: Value =
+        serde_json::from_str(&listed).map_err(|error| Fail::new(format!("no list of packs: {error}")))?;
     Ok(listed.as_array().map_or(0, Vec::len))
 }

@@ -56,8 +56,7 @@ pub(crate) fn of(packs: &[(String, Inspected)], generated_at: String) -> Result<
     let mut index = Index::empty(generated_at);
     for (file, Inspected { sha256, size, manifest, tools }) in packs {
         let pack = EmbeddedPack { format: EmbeddedPack::FORMAT, manifest: manifest.clone(), tools: tools.clone() };
-        let release =
-            Release { pack: &pack, sha256: *sha256, size: *size, url: file, publisher: Some(&publisher) };
+        let release = Release { pack: &pack, sha256: *sha256, size: *size, url: file, publisher: Some(&publisher) };
         index.add(&release).map_err(|error| Fail::new(error.to_string()))?;
     }
     Ok(index)

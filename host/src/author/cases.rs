@@ -73,7 +73,9 @@ impl CasesError {
         Some(match self {
             Self::Io { .. } => "check that the file is there and that you may read and write it".into(),
             Self::Malformed { .. } => "mend the file; what a case is made of stands in docs/testing-packs.md".into(),
-            Self::None(_) => "write the first one into cases.toml there: a name, a tool, its args, and the output".into(),
+            Self::None(_) => {
+                "write the first one into cases.toml there: a name, a tool, its args, and the output".into()
+            }
             Self::NoMatch { .. } => "give a part of one of these names".into(),
             Self::Install(error) => return error.hint(),
             Self::Gate(error) => return error.hint().map(str::to_owned),

@@ -89,7 +89,9 @@ pub fn create(parent: &Path, name: &str, language: &str) -> Result<PathBuf, NewE
     let making = tempfile::Builder::new().prefix(".rig-new-").tempdir_in(parent).map_err(fail)?;
     for (path, text) in files {
         let path = making.path().join(path);
-        fs::create_dir_all(path.parent().unwrap_or(making.path())).and_then(|()| fs::write(&path, text)).map_err(fail)?;
+        fs::create_dir_all(path.parent().unwrap_or(making.path()))
+            .and_then(|()| fs::write(&path, text))
+            .map_err(fail)?;
     }
     sdk::provide(making.path())?;
     // A temporary folder is private; this one is as any that the user makes.
@@ -160,9 +162,11 @@ mod tests {
             }
         }
         assert!(languages().any(|language| language == "rust"));
-        assert!(fs::read_dir(parent.path()).unwrap().all(|entry| {
-            !entry.unwrap().file_name().to_string_lossy().starts_with('.')
-        }));
+        assert!(
+            fs::read_dir(parent.path())
+                .unwrap()
+                .all(|entry| { !entry.unwrap().file_name().to_string_lossy().starts_with('.') })
+        );
     }
 
     #[test]

@@ -81,7 +81,9 @@ impl PublishError {
                 format!("raise the version in rig-pack.toml, for example to {next}: a released version never changes")
             }
             Self::Index(_) => "mend the index, or name another folder with --to".into(),
-            Self::NoVersion { .. } => "see what the index has: rig packs --available --index-url FOLDER/pack_index.json".into(),
+            Self::NoVersion { .. } => {
+                "see what the index has: rig packs --available --index-url FOLDER/pack_index.json".into()
+            }
             Self::Io { .. } => "name a folder that you can write to with --to".into(),
         })
     }
@@ -298,7 +300,8 @@ mod tests {
         }
 
         fn names(&self) -> Vec<String> {
-            let names = fs::read_dir(self.index()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            let names =
+                fs::read_dir(self.index()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
             let mut names: Vec<String> = names.filter(|name| name != LOCK).collect();
             names.sort();
             names
@@ -337,7 +340,10 @@ mod tests {
         let mut other = embedded("one", "1.0.0");
         other.tools[0].def.description = "Another.".into();
         let error = folder.publish(&other, &Options::default()).unwrap_err();
-        assert!(error.to_string().starts_with("one 1.0.0 is in the index already, with other bytes (sha256:"), "{error}");
+        assert!(
+            error.to_string().starts_with("one 1.0.0 is in the index already, with other bytes (sha256:"),
+            "{error}"
+        );
         assert!(error.hint().unwrap().contains("for example to 1.0.1"));
         assert_eq!(folder.json(), before);
         assert_eq!(fs::read(folder.index().join("one-1.0.0.wasm")).unwrap(), pack(&embedded("one", "1.0.0")));
@@ -361,7 +367,10 @@ mod tests {
         let mut private = embedded("one", "1.0.0");
         private.manifest.pack.publish = false;
         let error = folder.publish(&private, &Options::default()).unwrap_err();
-        assert_eq!(error.to_string(), "the pack `one` is not meant to be published: its rig-pack.toml says `publish = false`");
+        assert_eq!(
+            error.to_string(),
+            "the pack `one` is not meant to be published: its rig-pack.toml says `publish = false`"
+        );
         let source = folder.0.path().join("x.wasm");
         fs::write(&source, "no pack").unwrap();
         let error = publish(&folder.index(), &source, &Options::default()).unwrap_err().to_string();
@@ -384,7 +393,11 @@ mod tests {
         assert!(yank(&folder.index(), &id, &version, &Options::default()).unwrap());
         assert!(!yank(&folder.index(), &id, &version, &Options::default()).unwrap(), "it was before");
         folder.publish(&embedded("one", "1.0.0"), &Options::default()).unwrap();
-        assert_eq!(folder.json()["packs"]["one"]["wasm"]["versions"]["1.0.0"]["yanked"], true, "publishing does not bring it back");
+        assert_eq!(
+            folder.json()["packs"]["one"]["wasm"]["versions"]["1.0.0"]["yanked"],
+            true,
+            "publishing does not bring it back"
+        );
     }
 
     #[test]

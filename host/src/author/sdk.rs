@@ -79,8 +79,7 @@ pub fn provide(pack: &Path) -> Result<Option<Provided>, SdkError> {
         let path = folder.join(path);
         write(&path, text).map_err(|source| SdkError::Write { path, source })?;
     }
-    remove_others(&folder, Path::new(""), &files)
-        .map_err(|source| SdkError::Write { path: folder.clone(), source })?;
+    remove_others(&folder, Path::new(""), &files).map_err(|source| SdkError::Write { path: folder.clone(), source })?;
     let text: Vec<_> = files.iter().map(|(path, text)| json!([path, text])).collect();
     Ok(Some(Provided { alone: is_alone(pack), folder, digest: Sha256::of_json(&json!(text)) }))
 }
@@ -90,10 +89,11 @@ fn is_alone(pack: &Path) -> bool {
     let Some(manifest) = read(pack) else { return false };
     let own = manifest.get("workspace").and_then(Value::as_table).is_some_and(|own| !own.contains_key("members"));
     let tables = [DEPENDENCIES, "dev-dependencies", "build-dependencies"];
-    let mut local = tables.iter().filter_map(|name| manifest.get(*name)?.as_table()).flatten().filter(|(name, value)| {
-        let is_sdk = *name == PACKAGE && value.get("path").and_then(Value::as_str) == Some(FOLDER);
-        !is_sdk && (value.get("path").is_some() || value.get("workspace").is_some())
-    });
+    let mut local =
+        tables.iter().filter_map(|name| manifest.get(*name)?.as_table()).flatten().filter(|(name, value)| {
+            let is_sdk = *name == PACKAGE && value.get("path").and_then(Value::as_str) == Some(FOLDER);
+            !is_sdk && (value.get("path").is_some() || value.get("workspace").is_some())
+        });
     own && local.next().is_none() && !manifest.contains_key("patch") && !manifest.contains_key("target")
 }
 
@@ -238,7 +238,7 @@ mod tests {
         let files = files().unwrap();
         let sdk: Table = files["Cargo.toml"].parse().unwrap();
         let macros: Table = files["macros/Cargo.toml"].parse().unwrap();
-        for (path, text) in files.iter().filter(|(path, _)| path.ends_with(".toml")) {
+        for (path, text) in files.iter().filter(|(path, _)| path.ends_with("Cargo.toml")) {
             assert!(!text.contains("workspace"), "{path}: {text}");
         }
         let path = |name: &str| sdk["dependencies"][name].get("path").and_then(Value::as_str);
@@ -287,7 +287,8 @@ mod tests {
 
     #[test]
     fn a_workspace_can_share_it() {
-        let folder = pack("[workspace]\nmembers = [\"one\"]\n[workspace.dependencies]\nrig-sdk = { path = \".rig/sdk\" }\n");
+        let folder =
+            pack("[workspace]\nmembers = [\"one\"]\n[workspace.dependencies]\nrig-sdk = { path = \".rig/sdk\" }\n");
         let one = folder.path().join("one");
         fs::create_dir(&one).unwrap();
         fs::write(one.join("Cargo.toml"), "[dependencies]\nrig-sdk.workspace = true\n").unwrap();

@@ -13,7 +13,8 @@ use http::{
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Gate, HttpError, Reach, Redactor, Request, Response, Sent, Tape, allow::url::Target, client::Answer, headers, limits, tape,
+    Gate, HttpError, Reach, Redactor, Request, Response, Sent, Tape, allow::url::Target, client::Answer, headers,
+    limits, tape,
 };
 use crate::secrets::CallSecrets;
 

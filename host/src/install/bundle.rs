@@ -144,7 +144,8 @@ mod tests {
 
     #[test]
     fn what_a_program_carries() {
-        let files = BTreeMap::from([(FILE.to_owned(), b"{}".to_vec()), ("echo-1.0.0.wasm".to_owned(), b"echo".to_vec())]);
+        let files =
+            BTreeMap::from([(FILE.to_owned(), b"{}".to_vec()), ("echo-1.0.0.wasm".to_owned(), b"echo".to_vec())]);
         let (_folder, path) = program(&[b"program".to_vec(), rig_specs::bundle::encode(&files)].concat());
         let bundle = Bundle::of(&path).unwrap().unwrap();
         assert_eq!(bundle.packs(), 1);

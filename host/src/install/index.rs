@@ -147,7 +147,8 @@ impl IndexError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotConfigured => Some(
-                "set `index: { url: … }` in rig.yaml, or give `--index-url URL`; this rig carries no packs of its own".into(),
+                "set `index: { url: … }` in rig.yaml, or give `--index-url URL`; this rig carries no packs of its own"
+                    .into(),
             ),
             Self::Location(error) => error.hint(),
             Self::Net(error) => error.hint(),

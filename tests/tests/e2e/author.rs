@@ -17,7 +17,15 @@ fn a_new_pack() {
     ✓ made [PROJECT]/my-weather
     Next: cd my-weather, then `rig test`.
     "##);
-    for file in ["rig-pack.toml", "Cargo.toml", "Cargo.lock", "src/lib.rs", "tests/cases.toml", ".gitignore", ".rig/sdk/src/lib.rs"] {
+    for file in [
+        "rig-pack.toml",
+        "Cargo.toml",
+        "Cargo.lock",
+        "src/lib.rs",
+        "tests/cases.toml",
+        ".gitignore",
+        ".rig/sdk/src/lib.rs",
+    ] {
         assert!(project.has(&format!("my-weather/{file}")), "{file}");
     }
     snapshot!(project, ["new", "my-weather"], @r##"
@@ -125,7 +133,9 @@ fn carrying(project: &Project, ids: &[&str]) -> PathBuf {
     let components: Vec<Vec<u8>> = ids.iter().map(|id| packs::built(id)).collect();
     let index = packs::index_of(&built, &components);
     let mut files = BTreeMap::from([(FILE.to_owned(), index.to_text().into_bytes())]);
-    for name in index.packs.values().flat_map(|pack| pack.wasm.as_ref().unwrap().versions.values()).flat_map(|one| &one.urls) {
+    for name in
+        index.packs.values().flat_map(|pack| pack.wasm.as_ref().unwrap().versions.values()).flat_map(|one| &one.urls)
+    {
         files.insert(name.clone(), fs::read(built.join(name)).unwrap());
     }
     fs::remove_dir_all(&built).unwrap();

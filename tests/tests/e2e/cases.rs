@@ -64,7 +64,10 @@ fn issue(text: &str) -> Value {
 fn recorded_once_and_replayed_for_ever() {
     let mut pack = Pack::new(CASES);
     pack.upstream.on(HOST, |_| Reply::json(201, issue("made")));
-    pack.run(&[]).output().fails_with(1).shows("the request `POST https://api.github.com/repos/octo/hello/issues` was not expected");
+    pack.run(&[])
+        .output()
+        .fails_with(1)
+        .shows("the request `POST https://api.github.com/repos/octo/hello/issues` was not expected");
     pack.upstream.assert_untouched();
 
     pack.record(&[]).ok().shows("✓ an issue is created (recorded 1 request)");
@@ -88,9 +91,14 @@ fn recorded_once_and_replayed_for_ever() {
     pack.write(&CASES.replace("octo/hello", "octo/other"));
     let output = pack.run(&[]).output();
     output.fails_with(1).shows("- POST https://api.github.com/repos/octo/hello/issues");
-    output.shows("+ POST https://api.github.com/repos/octo/other/issues").shows("record the case: rig test --record");
+    output
+        .shows("+ POST https://api.github.com/repos/octo/other/issues")
+        .shows("record the case again: rig test --record");
     pack.write(&CASES.replace("title = ", "titel = "));
-    pack.run(&[]).output().fails_with(1).shows("the request `POST https://api.github.com/repos/octo/hello/issues` was not made");
+    pack.run(&[])
+        .output()
+        .fails_with(1)
+        .shows("the request `POST https://api.github.com/repos/octo/hello/issues` was not made");
 }
 
 #[test]
@@ -254,7 +262,12 @@ fn cases_do_not_see_each_other() {
     let cases = [
         case("a file is written", "probe.file.write", json!({ "path": "a", "text": "hello" }), "  includes: {}\n"),
         case("it is gone", "probe.file.read", json!({ "path": "a" }), "  error: { type: not_found }\n"),
-        case("a setting", "probe.setting.get", json!({ "name": "PROBE_SITE" }), "  config: { PROBE_SITE: there }\n  includes: { text: there }\n"),
+        case(
+            "a setting",
+            "probe.setting.get",
+            json!({ "name": "PROBE_SITE" }),
+            "  config: { PROBE_SITE: there }\n  includes: { text: there }\n",
+        ),
         case("its default", "probe.setting.get", json!({ "name": "PROBE_SITE" }), "  includes: { text: main }\n"),
     ];
     project.write("pack/tests/all.yaml", format!("cases:\n{}", cases.concat()));

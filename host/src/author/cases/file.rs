@@ -144,9 +144,11 @@ pub(super) fn body(
 /// When a file cannot be read or says something that no case says, or when there is none.
 pub fn read_all(pack: &Path) -> Result<Vec<CaseFile>, CasesError> {
     let folder = pack.join(FOLDER);
-    let mut paths: Vec<PathBuf> = fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     paths.retain(|path| {
-        path.is_file() && path.extension().is_some_and(|end| ["toml", "yaml", "yml", "json"].iter().any(|known| end == *known))
+        path.is_file()
+            && path.extension().is_some_and(|end| ["toml", "yaml", "yml", "json"].iter().any(|known| end == *known))
     });
     paths.sort();
     let mut stems = BTreeSet::new();
@@ -165,8 +167,11 @@ pub fn read_all(pack: &Path) -> Result<Vec<CaseFile>, CasesError> {
 }
 
 fn read(pack: &Path, path: PathBuf) -> Result<CaseFile, CasesError> {
-    let text = fs::read_to_string(&path)
-        .map_err(|error| CasesError::Io { path: path.clone(), what: "read", why: error.to_string() })?;
+    let text = fs::read_to_string(&path).map_err(|error| CasesError::Io {
+        path: path.clone(),
+        what: "read",
+        why: error.to_string(),
+    })?;
     let content: Result<Content, String> = match path.extension().and_then(|end| end.to_str()) {
         Some("toml") => toml::from_str(&text).map_err(|error| error.to_string().trim_end().to_owned()),
         Some("json") => serde_json::from_str(&text).map_err(|error| error.to_string()),
@@ -182,7 +187,7 @@ fn read(pack: &Path, path: PathBuf) -> Result<CaseFile, CasesError> {
         check(case).map_err(|why| malformed(format!("the case `{}`: {why}", case.name)))?;
     }
     let shown = path.strip_prefix(pack).unwrap_or(&path).display().to_string();
-    Ok(CaseFile { shown, path, cases })
+    Ok(CaseFile { path, shown, cases })
 }
 
 fn check(case: &Case) -> Result<(), String> {
@@ -234,7 +239,10 @@ mod tests {
         let pack = pack(&[("a.toml", toml), ("b.yaml", yaml), ("c.json", json), ("notes.txt", "no case")]);
         let files = read_all(pack.path()).unwrap();
         let shown: Vec<String> = files.iter().map(|file| format!("{:?}", file.cases)).collect();
-        assert_eq!(files.iter().map(|file| file.shown.as_str()).collect::<Vec<_>>(), ["tests/a.toml", "tests/b.yaml", "tests/c.json"]);
+        assert_eq!(
+            files.iter().map(|file| file.shown.as_str()).collect::<Vec<_>>(),
+            ["tests/a.toml", "tests/b.yaml", "tests/c.json"]
+        );
         assert_eq!((&shown[0], &shown[0]), (&shown[1], &shown[2]));
         assert_eq!(files[0].cases[0].http.as_ref().unwrap()[0].request.method, "GET");
     }

@@ -40,7 +40,9 @@ impl Expectation {
     pub(super) fn judge(&self, result: &ToolResult) -> Option<String> {
         let output = || serde_json::to_value(&result.output).unwrap_or_default();
         match (self, error(result)) {
-            (Self::Output(expected), None) => differs("the output is not the one that was expected", expected, &output()),
+            (Self::Output(expected), None) => {
+                differs("the output is not the one that was expected", expected, &output())
+            }
             (Self::Includes(expected), None) => {
                 let found = output();
                 let compared = part(expected, &found);
@@ -94,7 +96,7 @@ fn part(expected: &Value, found: &Value) -> Value {
 }
 
 fn indented(value: &Value) -> String {
-    format!("{value:#}").lines().map(|line| format!("  {line}\n")).collect()
+    format!("{value:#}").lines().flat_map(|line| ["  ", line, "\n"]).collect()
 }
 
 /// The lines in which two texts differ: `-` was expected, `+` was found.
@@ -126,6 +128,7 @@ mod tests {
 
     use super::*;
 
+    #[allow(clippy::needless_pass_by_value, reason = "callers write `json!(…)` in place")]
     fn output(value: Value) -> ToolResult {
         let base = json!({ "ok": true, "output": value, "error": null, "correlation_id": "c", "pack": "p", "pack_version": "1.0.0",
             "interface_hash": "", "pack_set_version": "" });

@@ -211,7 +211,9 @@ pub(super) fn path(pack: &Path, cases: &Path) -> PathBuf {
 pub(super) fn read(path: &Path) -> Result<Recordings, CasesError> {
     let text = match fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Recordings::default()),
-        other => other.map_err(|error| CasesError::Io { path: path.to_owned(), what: "read", why: error.to_string() })?,
+        other => {
+            other.map_err(|error| CasesError::Io { path: path.to_owned(), what: "read", why: error.to_string() })?
+        }
     };
     let malformed = |why: String| CasesError::Malformed { path: path.to_owned(), why };
     let recordings: Recordings = serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))?;
@@ -242,12 +244,7 @@ pub(super) fn write(path: &Path, recordings: &Recordings) -> Result<(), CasesErr
 
 /// A request without what looks like a credential.
 pub(super) fn scrubbed(sent: Sent) -> Sent {
-    Sent {
-        url: plain_url(&sent.url),
-        headers: scrubbed_headers(sent.headers),
-        body: scrubbed_body(sent.body),
-        ..sent
-    }
+    Sent { url: plain_url(&sent.url), headers: scrubbed_headers(sent.headers), body: scrubbed_body(sent.body), ..sent }
 }
 
 /// A URL without what looks like a credential. What was blanked in an answer may have come back in it, percent-encoded.
@@ -291,7 +288,8 @@ mod tests {
     use super::*;
 
     fn exchange(headers: &[(&str, &str)], body: &[u8], answer: &[u8]) -> Exchange {
-        let own = |headers: &[(&str, &str)]| headers.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect::<Vec<_>>();
+        let own =
+            |headers: &[(&str, &str)]| headers.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect::<Vec<_>>();
         let sent = Sent {
             method: "POST".into(),
             url: "https://h/a?api_key=abc&x=1".into(),

@@ -157,13 +157,11 @@ impl Bench {
             return Ok((outcome, None));
         }
         // A case that says what HTTP there is, is never recorded.
-        let recorder = self.setup.recorder.as_ref().filter(|_| case.http.is_none());
-        let recording = match recorder {
-            Some(recorder) => self.record(case, recorder, &mut outcome).await?,
-            None => {
-                self.replay(case, recorded, &mut outcome).await?;
-                None
-            }
+        let recording = if let Some(live) = self.setup.recorder.as_ref().filter(|_| case.http.is_none()) {
+            self.record(case, live, &mut outcome).await?
+        } else {
+            self.replay(case, recorded, &mut outcome).await?;
+            None
         };
         outcome.ok = outcome.problems.is_empty();
         // A recording of what was not as it should be would replace one that was.
@@ -190,7 +188,9 @@ impl Bench {
             // One that cannot be read or is missing is the pipeline's to report.
             if provider.secret(slot).ok().flatten().is_some_and(|(secret, _)| secret.is_shorter_than(REDACTED_SECRET)) {
                 let why = "too short to be found in an answer and blanked; nothing was sent";
-                outcome.problems.push(format!("the secret `{slot}` has fewer than {REDACTED_SECRET} characters, {why}"));
+                outcome
+                    .problems
+                    .push(format!("the secret `{slot}` has fewer than {REDACTED_SECRET} characters, {why}"));
                 return Ok(None);
             }
         }
@@ -214,12 +214,7 @@ impl Bench {
         Ok(Some(Recording::new(id, config, exchanges, found.as_ref())))
     }
 
-    async fn replay(
-        &self,
-        case: &Case,
-        recorded: Option<&Recording>,
-        outcome: &mut Outcome,
-    ) -> Result<(), CasesError> {
+    async fn replay(&self, case: &Case, recorded: Option<&Recording>, outcome: &mut Outcome) -> Result<(), CasesError> {
         let recorded = recorded.filter(|_| case.http.is_none());
         let expectation = Expectation::of(case).or_else(|| recorded.and_then(Recording::expectation));
         let script = match (&case.http, recorded) {
@@ -234,26 +229,23 @@ impl Bench {
         let player = Arc::clone(&script);
         let tape = Tape::replaying(move |sent| lock(&player, sent));
         // Neither a proxy nor an authority matters where nothing is sent, and a machine that replays may have neither.
-        let network = egress::Settings {
-            allow_private: self.setup.network.allow_private.clone(),
-            ..egress::Settings::default()
-        };
+        let network =
+            egress::Settings { allow_private: self.setup.network.allow_private.clone(), ..egress::Settings::default() };
         let gate = Gate::new(&network)?.with_tape(Arc::new(tape));
         let id = recorded.map_or_else(|| uuid::Uuid::new_v4().to_string(), |recorded| recorded.request_id.clone());
         let config = recorded.map(|recorded| recorded.config.clone()).unwrap_or_default();
         let result = self.call(case, &config, Arc::new(self.stand_ins()), gate, &id, outcome).await?;
         let unanswered = script.lock().unwrap_or_else(PoisonError::into_inner).end();
-        let hint = case.http.is_none() && !unanswered.is_empty();
+        let stale = recorded.is_some() && !unanswered.is_empty();
         outcome.problems.extend(unanswered);
-        if hint {
-            let how = "when the pack is right, record the case: rig test --record";
-            outcome.problems.push(how.to_owned());
+        if stale {
+            outcome.problems.push("when the pack is right, record the case again: rig test --record".into());
         }
         match expectation {
             Some(expectation) => outcome.problems.extend(expectation.judge(&result)),
             None => outcome.problems.push(
-                "the case does not say what must come of it: give it `output`, `includes` or `error`, or record it with `rig test \
-                 --record`"
+                "the case does not say what must come of it: record it with `rig test --record`, or give it `output`, `includes` or \
+                 `error`"
                     .into(),
             ),
         }
@@ -278,7 +270,9 @@ impl Bench {
     ) -> Result<rig_specs::rtp::ToolResult, CasesError> {
         // Files of one case are not there in the next.
         match fs::remove_dir_all(self.home.storage()) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(CasesError::Setup(error.to_string())),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(CasesError::Setup(error.to_string()));
+            }
             _ => {}
         }
         let snapshot = snapshot(&self.project, &self.home)?;
@@ -306,11 +300,11 @@ impl Bench {
             depth: 0,
             client: None,
         };
-        let called = caller.call(request, CancellationToken::new()).await;
+        let ended = caller.call(request, CancellationToken::new()).await;
         // Compiled at its first call, and kept for all others.
         self.compiled.adopt(caller.snapshot());
-        outcome.log = called.record.log.lines.iter().map(|line| format!("{} {}", line.level, line.message)).collect();
-        Ok(called.answer.into_result())
+        outcome.log = ended.record.log.lines.iter().map(|line| format!("{} {}", line.level, line.message)).collect();
+        Ok(ended.answer.into_result())
     }
 }
 

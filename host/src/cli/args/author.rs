@@ -18,7 +18,7 @@ pub struct New {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The pack is built first. Its cases stand in tests/*.toml, *.yaml and *.json; nothing is sent without --record.\n\nExamples:\n  \
+    after_help = "Nothing is sent without --record. The pack is built first; its cases stand in tests/*.toml, *.yaml and *.json.\n\nExamples:\n  \
 rig test\n  rig test . stars\n  GITHUB_TOKEN=… rig test --record"
 )]
 pub struct Test {

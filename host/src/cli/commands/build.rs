@@ -54,7 +54,9 @@ pub fn make(session: &Session, dir: &Path, output: Option<&Path>) -> Result<Buil
         offline: session.offline,
         alone_with: alone.as_ref().map(|_| author::sdk::FOLDER.to_owned()),
         // The user's own choice of a target folder stands.
-        target_dir: alone.filter(|_| env::var_os("CARGO_TARGET_DIR").is_none()).map(|sdk| session.home.cargo(&sdk.digest)),
+        target_dir: alone
+            .filter(|_| env::var_os("CARGO_TARGET_DIR").is_none())
+            .map(|sdk| session.home.cargo(&sdk.digest)),
         ..BuildOptions::default()
     };
     let linked = rig_toolchain::build_pack(&toolchain, &dir, &options, &mut on_step).map_err(|error| {

@@ -50,8 +50,7 @@ fn show(session: &Session, args: &Publish, published: &Published) {
     } else {
         session.ui.done(&format!("{what} is in {} already; nothing was changed", index.display()));
     }
-    let tools: Vec<String> =
-        published.tools.iter().map(|(name, risk)| format!("{name} [{}]", risk.as_str())).collect();
+    let tools: Vec<String> = published.tools.iter().map(|(name, risk)| format!("{name} [{}]", risk.as_str())).collect();
     render::line(&format!("component  {} ({} bytes)", component.display(), published.size));
     render::line(&format!("digest     {}", published.sha256));
     render::line(&format!("tools      {}", tools.join(", ")));
@@ -74,7 +73,9 @@ fn yank(session: &Session, args: &Publish, folder: &std::path::Path, options: &O
     let what = format!("{} {}", info.id, info.version);
     if args.json {
         let (pack, version) = (&info.id, &info.version);
-        render::json(&json!({ "pack": pack, "version": version, "yanked": true, "changed": changed, "dry_run": args.dry_run }))?;
+        render::json(
+            &json!({ "pack": pack, "version": version, "yanked": true, "changed": changed, "dry_run": args.dry_run }),
+        )?;
     } else if !changed {
         session.ui.done(&format!("{what} was withdrawn before; nothing was changed"));
     } else if args.dry_run {
