@@ -2,7 +2,7 @@
 //!
 //! Which packs those are is said by the packs: all in `example-packs/` but those with `publish = false` in their manifests. They are
 //! put behind the end of the program (`rig_specs::bundle`), so the same build of rig serves with packs and without. They are not
-//! compressed: it would save less than a hundredth of the program and cost another library in it.
+//! compressed: a dozen packs are a few hundredths of the program, and compressing them would save half of that.
 
 use std::{
     collections::BTreeMap,
@@ -95,4 +95,37 @@ fn offered(rig: &Path) -> Result<usize, Fail> {
     let listed: Value =
         serde_json::from_str(&listed).map_err(|error| Fail::new(format!("no list of packs: {error}")))?;
     Ok(listed.as_array().map_or(0, Vec::len))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_packs_stand_behind_the_program() {
+        let dir = tempfile::tempdir().unwrap();
+        let (rig, built, out) = (dir.path().join("rig"), dir.path().join("packs"), dir.path().join("dist"));
+        fs::write(&rig, "the program").unwrap();
+        fs::create_dir(&built).unwrap();
+        fs::write(built.join("one-1.0.0.wasm"), "component").unwrap();
+        let inspected = serde_json::json!({
+            "sha256": Sha256::of(b"component"), "size": 9, "tools": [],
+            "manifest": { "pack": { "id": "one", "version": "1.0.0", "display-name": "One", "description": "The first." } },
+        });
+        let inspected: index::Inspected = serde_json::from_value(inspected).unwrap();
+        assert!(inspected.is_published());
+        let packs = [("one-1.0.0.wasm".to_owned(), inspected)];
+        let put = || put_together(&rig, &built, &packs, &out, "2026-11-01T00:00:00Z").unwrap();
+        let made = fs::read(put()).unwrap();
+        assert!(made.starts_with(b"the program"));
+        let length = bundle::directory_length(*made.last_chunk().unwrap()).unwrap();
+        let end = made.len() - bundle::TAIL;
+        let directory = &made[end - usize::try_from(length).unwrap()..end];
+        let places = bundle::places(directory, made.len() as u64).unwrap();
+        let (range, _) = &places["one-1.0.0.wasm"];
+        assert_eq!(&made[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()], b"component");
+        assert!(places.contains_key(index::FILE) && places.len() == 2);
+        assert_eq!(fs::read(put()).unwrap(), made, "the same again is the same bytes");
+        assert_eq!(fs::metadata(out.join("rig")).unwrap().permissions().mode() & 0o777, 0o755);
+    }
 }

@@ -1,6 +1,6 @@
 //! A pack's way from its author to whoever installs it: `rig new`, `rig publish`, and a rig that carries packs itself.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
 
 use rig_specs::{bundle, index::FILE};
 use rig_tests::{Project, packs, rig_path, snapshot};
@@ -140,11 +140,12 @@ fn carrying(project: &Project, ids: &[&str]) -> PathBuf {
     }
     fs::remove_dir_all(&built).unwrap();
     let program = [fs::read(rig_path()).unwrap(), bundle::encode(&files)].concat();
-    let path = project.root().join("rig");
-    // Under another name first: a program that another test's child holds open cannot be run.
-    fs::write(path.with_extension("new"), program).unwrap();
-    fs::set_permissions(path.with_extension("new"), fs::Permissions::from_mode(0o755)).unwrap();
-    fs::rename(path.with_extension("new"), &path).unwrap();
+    let (path, made) = (project.root().join("rig"), project.root().join("rig.made"));
+    fs::write(&made, program).unwrap();
+    fs::set_permissions(&made, fs::Permissions::from_mode(0o755)).unwrap();
+    // By another process: a program that this one has open for writing, while another test starts a child, cannot be run.
+    let copied = Command::new("cp").arg("--remove-destination").arg(&made).arg(&path).status().unwrap();
+    assert!(copied.success());
     path
 }
 
@@ -243,9 +244,10 @@ fn damage_is_found() {
     let mut bytes = fs::read(&rig).unwrap();
     let length = bytes.len();
     bytes[length - 2_000] ^= 1;
-    let damaged = plain.root().join("damaged");
-    fs::write(&damaged, bytes).unwrap();
-    fs::set_permissions(&damaged, fs::Permissions::from_mode(0o755)).unwrap();
+    let (damaged, made) = (plain.root().join("damaged"), plain.root().join("damaged.made"));
+    fs::write(&made, bytes).unwrap();
+    fs::set_permissions(&made, fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(Command::new("cp").arg(&made).arg(&damaged).status().unwrap().success());
     let project = Project::running(damaged);
     project.rig(&["init"]).ok();
     project.rig(&["install", "echo", "--yes"]).fails_with(1).explains(&["is damaged"]);
