@@ -7,7 +7,7 @@ use rig_specs::{
     rtp::{self, PackTool},
     schemas,
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use wasm_encoder::{ComponentSection, CustomSection, Encode};
 
 use crate::{call::schema::Schema, sandbox::ToolDef};
@@ -21,6 +21,9 @@ pub enum BuildError {
     /// The manifest and the tools do not fit together. One sentence each.
     #[error("the pack cannot be published as it is:{}", list(.0))]
     Problems(Vec<String>),
+    /// The pack was asked for its tools twice, and its answers differ.
+    #[error("the pack describes {0} in another way when it is asked again")]
+    Unsteady(String),
 }
 
 fn list(problems: &[String]) -> String {
@@ -34,6 +37,7 @@ impl BuildError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Manifest(_) => "the keys of a manifest are described in specs/rig-pack.schema.json",
+            Self::Unsteady(_) => "what `describe` answers may depend on nothing but the source of the pack",
             Self::Problems(_) => "mend them in rig-pack.toml or in the source, and build again",
         }
     }
@@ -42,6 +46,25 @@ impl BuildError {
 /// Reads a manifest.
 pub fn manifest(text: &str) -> Result<Manifest, BuildError> {
     toml::from_str(text).map_err(|error| BuildError::Manifest(error.to_string().trim_end().to_owned()))
+}
+
+/// The schemas of tools, as a pack that is compiled again takes them over: pairs of texts in the order of the description.
+#[must_use]
+pub fn schemas(described: &[ToolDef]) -> String {
+    let pairs = described.iter().map(|tool| json!([tool.input_schema, tool.output_schema]));
+    pairs.collect::<Value>().to_string()
+}
+
+/// Checks that two descriptions are the same, text for text.
+///
+/// # Errors
+/// Names the first tool that differs.
+pub fn same_definitions(one: &[ToolDef], other: &[ToolDef]) -> Result<(), BuildError> {
+    match one.iter().zip(other).find(|(one, other)| one != other) {
+        Some((tool, _)) => Err(BuildError::Unsteady(format!("`{}`", tool.name.escape_debug()))),
+        None if one.len() == other.len() => Ok(()),
+        None => Err(BuildError::Unsteady("its tools".into())),
+    }
 }
 
 /// Embeds the manifest and the described tools in a component.
@@ -68,7 +91,7 @@ pub fn assemble(
     if !problems.is_empty() {
         return Err(BuildError::Problems(problems));
     }
-    let json = serde_json::to_value(&pack).map_err(|error| BuildError::Problems(vec![error.to_string()]))?;
+    let json = pack.to_section().map_err(|error| BuildError::Problems(vec![error.to_string()]))?;
     let json = rig_specs::digest::canonical_json(&json);
     let section = CustomSection { name: SECTION.into(), data: json.as_bytes().into() };
     let mut bytes = component.to_vec();

@@ -47,7 +47,7 @@ use crate::{
     bindings::rig::pack::client as wire,
     error::{Error, Result},
     host,
-    json::{Map, Value},
+    json::{self, Map, Value},
     tool,
 };
 
@@ -125,17 +125,9 @@ impl From<AskError> for Error {
 /// # Errors
 /// When nobody could be asked.
 pub fn ask<T: DeserializeOwned + JsonSchema>(key: &str, message: &str) -> Result<Answer<T>, AskError> {
-    let mut schema: Value = serde_json::from_str(&tool::input_schema::<T>()).unwrap_or_default();
+    let mut schema: Value = json::from_str(&tool::input_schema::<T>()).unwrap_or_default();
     simplify(&mut schema);
-    Ok(match ask_json(key, message, &schema)? {
-        Answer::Accepted(answer) => {
-            let unusable =
-                |error| AskError::Unavailable(format!("the answer to the question `{key}` is no use: {error}"));
-            Answer::Accepted(serde_json::from_value(Value::Object(answer)).map_err(unusable)?)
-        }
-        Answer::Declined => Answer::Declined,
-        Answer::Cancelled => Answer::Cancelled,
-    })
+    send(key, message, &schema)
 }
 
 /// Asks a person to fill in a form that is given as JSON Schema: an object whose properties are strings, numbers, booleans, and
@@ -144,11 +136,15 @@ pub fn ask<T: DeserializeOwned + JsonSchema>(key: &str, message: &str) -> Result
 /// # Errors
 /// When nobody could be asked.
 pub fn ask_json(key: &str, message: &str, schema: &Value) -> Result<Answer<Map<String, Value>>, AskError> {
-    match host::client::ask(key, message, &schema.to_string()) {
-        Ok(wire::Answer::Accepted(answer)) => match serde_json::from_str(&answer) {
-            Ok(Value::Object(answer)) => Ok(Answer::Accepted(answer)),
-            _ => Err(AskError::Unavailable(format!("the answer to the question `{key}` is not a JSON object"))),
-        },
+    send(key, message, schema)
+}
+
+fn send<T: DeserializeOwned>(key: &str, message: &str, schema: &Value) -> Result<Answer<T>, AskError> {
+    let schema = json::to_string(schema).unwrap_or_default();
+    match host::client::ask(key, message, &schema) {
+        Ok(wire::Answer::Accepted(answer)) => json::from_str(&answer)
+            .map(Answer::Accepted)
+            .map_err(|error| AskError::Unavailable(format!("the answer to the question `{key}` is no use: {error}"))),
         Ok(wire::Answer::Declined) => Ok(Answer::Declined),
         Ok(wire::Answer::Cancelled) => Ok(Answer::Cancelled),
         Err(wire::AskError::Denied(why)) => Err(AskError::Denied(why)),

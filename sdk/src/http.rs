@@ -35,7 +35,7 @@ pub use crate::bindings::rig::pack::http::HttpError;
 use crate::{
     bindings::rig::pack::http as wire,
     error::{Error, Result},
-    host,
+    host, json,
 };
 
 /// A request being built. A mistake on the way, such as a path segment that would change the URL, is kept and answered by
@@ -118,8 +118,8 @@ impl Request {
 
     /// Sends a value as JSON.
     pub fn json<T: Serialize + ?Sized>(mut self, body: &T) -> Self {
-        match serde_json::to_vec(body) {
-            Ok(body) => self.bytes("application/json", body),
+        match json::to_string(body) {
+            Ok(body) => self.bytes("application/json", body.into_bytes()),
             Err(error) => {
                 self.keep(Error::internal(format!("the body of a request cannot be written as JSON: {error}")));
                 self

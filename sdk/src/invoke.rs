@@ -4,7 +4,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     error::{Error, Result},
-    host,
+    host, json,
 };
 
 /// Calls a tool with arguments that serialise to a JSON object, and reads its output. The inner call passes through every check
@@ -14,10 +14,10 @@ use crate::{
 /// What the inner tool answered; `permission_error` when it is not granted; `internal_error` when the arguments cannot be written
 /// as JSON; `upstream_error` when the output is not of type `T`.
 pub fn call<T: DeserializeOwned>(tool: &str, args: &(impl Serialize + ?Sized)) -> Result<T> {
-    let args = serde_json::to_string(args)
+    let args = json::to_string(args)
         .map_err(|error| Error::internal(format!("the arguments for {tool} cannot be written as JSON: {error}")))?;
     let output = host::invoke::call(tool, &args)?;
-    serde_json::from_str(&output)
+    json::from_str(&output)
         .map_err(|error| Error::upstream(format!("{tool} answered with an unexpected output: {error}")))
 }
 

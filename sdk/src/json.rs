@@ -3,27 +3,38 @@
 //! Typed structs are the better interface for a model. Where a tool takes or returns any object, [`Object`] passes it through as
 //! the text it is, and [`Map`] or [`Value`] let the tool look inside.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
-use serde_json::value::RawValue;
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, Visitor},
+};
 
 pub use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
 
+mod fault;
+mod number;
+mod read;
+mod scan;
+mod write;
+
+pub(crate) use read::from_str;
+pub(crate) use write::to_string;
+
 /// Any JSON object, kept as the text that it was written as: numbers keep their digits, keys their order, and nothing is built in
-/// memory. Use it for what a tool only hands on.
-#[derive(Debug, Clone, Serialize)]
-#[serde(transparent)]
-pub struct Object(Box<RawValue>);
+/// memory. Use it for what a tool only hands on: from its arguments, from a response, into its output, into a request. Other readers
+/// and writers of serde than the SDK's own, such as a field with `#[serde(flatten)]` around it, do not know it.
+#[derive(Debug, Clone)]
+pub struct Object(Box<str>);
 
 impl Object {
     /// The object's text.
     #[must_use]
     pub fn get(&self) -> &str {
-        self.0.get()
+        &self.0
     }
 
     /// The object as a value of its own type.
@@ -31,7 +42,7 @@ impl Object {
     /// # Errors
     /// `validation_error` when it has another shape.
     pub fn parse<'de, T: Deserialize<'de>>(&'de self) -> Result<T> {
-        serde_json::from_str(self.get()).map_err(|error| Error::validation(error.to_string()))
+        from_str(self.get()).map_err(|fault| Error::validation(fault.to_string()))
     }
 }
 
@@ -41,10 +52,34 @@ impl PartialEq for Object {
     }
 }
 
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_newtype_struct(read::RAW, self.get())
+    }
+}
+
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Box::<RawValue>::deserialize(deserializer)?;
-        if raw.get().starts_with('{') { Ok(Self(raw)) } else { Err(D::Error::custom("expected a JSON object")) }
+        struct Text;
+
+        impl<'de> Visitor<'de> for Text {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Object, D::Error> {
+                let text = <&str>::deserialize(deserializer)?;
+                if text.starts_with('{') {
+                    Ok(Object(text.into()))
+                } else {
+                    Err(de::Error::custom("expected a JSON object"))
+                }
+            }
+        }
+
+        deserializer.deserialize_newtype_struct(read::RAW, Text)
     }
 }
 
@@ -63,23 +98,4 @@ impl JsonSchema for Object {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_object_keeps_its_text() {
-        let text = r#"{"b": 1.0, "a":[1e2,"\u00e9"]}"#;
-        let object: Object = serde_json::from_str(text).unwrap();
-        assert_eq!(object.get(), text);
-        assert_eq!(serde_json::to_string(&object).unwrap(), text);
-        assert_eq!(object.parse::<Map<String, Value>>().unwrap()["b"], 1.0);
-    }
-
-    #[test]
-    fn only_an_object_is_an_object() {
-        for text in ["[]", "1", "\"{}\"", "null"] {
-            let error = serde_json::from_str::<Object>(text).unwrap_err();
-            assert!(error.to_string().starts_with("expected a JSON object"), "{text}: {error}");
-        }
-    }
-}
+mod tests;

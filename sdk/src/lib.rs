@@ -141,16 +141,16 @@ pub use tool::{Context, RiskClass, Tool};
 #[doc(hidden)]
 pub mod __private {
     #[cfg(not(target_arch = "wasm32"))]
-    pub use crate::tool::problems;
+    pub use crate::tool::{Entry, problems};
     pub use crate::{
         bindings,
         bindings::exports::rig::pack::tools::Guest,
         bindings::rig::pack::types::{ToolDef, ToolError},
         tool::{
-            Entry, Example, Meta, call, describe, input_schema, install_panic_hook, output_schema, parse_args,
-            write_output,
+            Example, Meta, call, describe, input_schema, install_panic_hook, output_schema, parse_args, write_output,
         },
     };
+    pub use rig_sdk_macros::{call_tools, describe_tools};
     pub use schemars;
     pub use serde;
     pub use wit_bindgen::rt;
@@ -163,10 +163,6 @@ pub mod __private {
 #[macro_export]
 macro_rules! export {
     ($($tool:path),+ $(,)?) => {
-        #[doc(hidden)]
-        #[allow(dead_code, reason = "natively only the test below uses it")]
-        const __RIG_TOOLS: &[$crate::__private::Entry] = &[$($crate::__private::Entry::of::<$tool>()),+];
-
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             struct Pack;
@@ -174,7 +170,7 @@ macro_rules! export {
             impl $crate::__private::Guest for Pack {
                 fn describe() -> ::std::vec::Vec<$crate::__private::ToolDef> {
                     $crate::__private::install_panic_hook();
-                    $crate::__private::describe(__RIG_TOOLS)
+                    $crate::__private::describe_tools!($($tool),+)
                 }
 
                 fn call(
@@ -184,7 +180,7 @@ macro_rules! export {
                 ) -> ::std::result::Result<::std::string::String, $crate::__private::ToolError> {
                     $crate::__private::install_panic_hook();
                     ::std::result::Result::map_err(
-                        $crate::__private::call(__RIG_TOOLS, &name, &args, &ctx),
+                        $crate::__private::call_tools!(&name, &args, &ctx, $($tool),+),
                         ::std::convert::Into::into,
                     )
                 }
@@ -196,7 +192,7 @@ macro_rules! export {
         #[cfg(test)]
         #[test]
         fn rig_tools_are_well_formed() {
-            let problems = $crate::__private::problems(__RIG_TOOLS);
+            let problems = $crate::__private::problems(&[$($crate::__private::Entry::of::<$tool>()),+]);
             assert!(problems.is_empty(), "{}", problems.join("\n"));
         }
     };

@@ -6,6 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     bindings::rig::pack::types::{Example as WireExample, ToolDef},
     error::{Error, Result},
+    json,
 };
 
 pub use crate::bindings::rig::pack::types::{CallContext as Context, RiskClass};
@@ -58,83 +59,55 @@ pub struct Example {
     pub output: Option<&'static str>,
 }
 
-/// A tool as `export!` lists it.
-#[derive(Debug, Clone, Copy)]
-pub struct Entry {
-    meta: &'static Meta,
-    input_schema: fn() -> String,
-    output_schema: fn() -> String,
-    call: fn(&str, &Context) -> Result<String>,
-    #[cfg(not(target_arch = "wasm32"))]
-    check_args: fn(&str) -> Result<()>,
-}
-
-impl Entry {
-    /// The entry of a tool.
-    #[must_use]
-    pub const fn of<T: Tool>() -> Self {
-        Self {
-            meta: &T::META,
-            input_schema: T::input_schema,
-            output_schema: T::output_schema,
-            call: T::call,
-            #[cfg(not(target_arch = "wasm32"))]
-            check_args: T::check_args,
-        }
-    }
-
-    fn definition(&self) -> ToolDef {
-        let meta = self.meta;
-        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        ToolDef {
-            name: meta.name.into(),
-            title: meta.title.into(),
-            description: meta.description.into(),
-            input_schema: (self.input_schema)(),
-            output_schema: (self.output_schema)(),
-            // The host's common schema.
-            error_schema: "{}".into(),
-            auth_slots: owned(meta.slots),
-            risk_class: meta.risk,
-            tags: owned(meta.tags),
-            idempotent: meta.idempotent,
-            policy_defaults: meta.policy_defaults.into(),
-            examples: meta
-                .examples
-                .iter()
-                .map(|example| WireExample {
-                    description: example.description.into(),
-                    args: example.args.into(),
-                    output: example.output.map(Into::into),
-                })
-                .collect(),
-        }
-    }
-}
-
-/// What the pack's `describe` answers.
+/// What the pack's `describe` answers, of tools and the schemas of their arguments and outputs.
 #[must_use]
-pub fn describe(tools: &[Entry]) -> Vec<ToolDef> {
-    tools.iter().map(Entry::definition).collect()
+pub fn describe<S: AsRef<str>>(tools: &[(&Meta, S, S)]) -> Vec<ToolDef> {
+    tools.iter().map(|(meta, input, output)| definition(meta, input.as_ref(), output.as_ref())).collect()
 }
 
-/// What the pack's `call` answers.
-pub fn call(tools: &[Entry], name: &str, args: &str, ctx: &Context) -> Result<String> {
-    match tools.iter().find(|tool| tool.meta.name == name) {
-        Some(tool) => (tool.call)(args, ctx),
+fn definition(meta: &Meta, input_schema: &str, output_schema: &str) -> ToolDef {
+    let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    let example = |example: &Example| WireExample {
+        description: example.description.into(),
+        args: example.args.into(),
+        output: example.output.map(Into::into),
+    };
+    ToolDef {
+        name: meta.name.into(),
+        title: meta.title.into(),
+        description: meta.description.into(),
+        input_schema: input_schema.into(),
+        output_schema: output_schema.into(),
+        // The host's common schema.
+        error_schema: "{}".into(),
+        auth_slots: owned(meta.slots),
+        risk_class: meta.risk,
+        tags: owned(meta.tags),
+        idempotent: meta.idempotent,
+        policy_defaults: meta.policy_defaults.into(),
+        examples: meta.examples.iter().map(example).collect(),
+    }
+}
+
+/// [`Tool::call`] of some tool.
+type Call = fn(&str, &Context) -> Result<String>;
+
+/// What the pack's `call` answers, of tools and their [`Tool::call`].
+pub fn call(tools: &[(&str, Call)], name: &str, args: &str, ctx: &Context) -> Result<String> {
+    match tools.iter().find(|(tool, _)| *tool == name) {
+        Some((_, call)) => call(args, ctx),
         None => Err(Error::not_found(format!("the pack has no tool named {name}"))),
     }
 }
 
 /// Reads the arguments of a call.
 pub fn parse_args<T: DeserializeOwned>(args: &str) -> Result<T> {
-    serde_json::from_str(args).map_err(|error| Error::validation(format!("the arguments do not fit: {error}")))
+    json::from_str(args).map_err(|error| Error::validation(format!("the arguments do not fit: {error}")))
 }
 
 /// Writes the output of a call.
 pub fn write_output<T: Serialize>(output: &T) -> Result<String> {
-    serde_json::to_string(output)
-        .map_err(|error| Error::internal(format!("the output cannot be written as JSON: {error}")))
+    json::to_string(output).map_err(|error| Error::internal(format!("the output cannot be written as JSON: {error}")))
 }
 
 /// JSON Schema of what is read as arguments.
@@ -166,6 +139,30 @@ fn schema(settings: SchemaSettings, write: fn(&mut SchemaGenerator) -> schemars:
 pub fn install_panic_hook() {
     #[cfg(target_arch = "wasm32")]
     std::panic::set_hook(Box::new(|info| crate::log::error(info.to_string())));
+}
+
+/// A tool as the test that `export!` makes looks at it.
+#[cfg(not(target_arch = "wasm32"))]
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    meta: &'static Meta,
+    input_schema: fn() -> String,
+    output_schema: fn() -> String,
+    check_args: fn(&str) -> Result<()>,
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Entry {
+    /// The entry of a tool.
+    #[must_use]
+    pub const fn of<T: Tool>() -> Self {
+        Self {
+            meta: &T::META,
+            input_schema: T::input_schema,
+            output_schema: T::output_schema,
+            check_args: T::check_args,
+        }
+    }
 }
 
 /// What is wrong with the tools of a pack, one sentence each. `export!` makes a test of it.

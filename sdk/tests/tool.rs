@@ -186,8 +186,8 @@ fn arguments_that_do_not_fit_are_refused() {
         (r#"{"query": "q", "limit": 300}"#, "invalid value: integer `300`, expected u8"),
         (r#"{"query": "q", "kind": "k"}"#, "unknown field `kind`"),
         (r#"{"query": "q", "query": "r"}"#, "duplicate field `query`"),
-        ("{", "EOF while parsing an object"),
-        ("", "EOF while parsing a value"),
+        ("{", "the text ends early: expected a text as key"),
+        ("", "the text ends early: expected value"),
     ];
     for (args, why) in cases {
         let error = call::<search>(args).unwrap_err();

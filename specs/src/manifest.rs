@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{ByteSize, PackId, rtp::PackTool};
 
 mod check;
+mod shared;
 
 pub use check::{is_env_name, is_hosts_own};
 
@@ -307,7 +308,8 @@ impl Manifest {
     }
 }
 
-/// What `rig build` embeds in a component: the manifest and the pack's description of its tools.
+/// What `rig build` embeds in a component: the manifest and the pack's description of its tools. In the component itself, what tools
+/// have in common stands once: see [`EmbeddedPack::to_section`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EmbeddedPack {

@@ -37,7 +37,8 @@ pub fn built(id: &str) -> Vec<u8> {
 #[must_use]
 pub fn embedded(component: &[u8]) -> EmbeddedPack {
     let (_, data) = section(component).expect("the component has a section about the pack");
-    serde_json::from_slice(&component[data]).expect("the section is an EmbeddedPack")
+    let section = serde_json::from_slice(&component[data]).expect("the section is JSON");
+    serde_json::from_value(EmbeddedPack::from_section(section)).expect("the section is an EmbeddedPack")
 }
 
 /// The component without the section that describes the pack.

@@ -66,6 +66,14 @@ pub enum Error {
         /// What is wrong.
         detail: String,
     },
+    /// A file of the target folder could not be written.
+    #[error("{} cannot be written: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The compiler refused the pack.
     #[error("the package `{package}` does not compile")]
     Compile {
@@ -103,6 +111,7 @@ impl Error {
             Self::NoPackage(_) => "name the folder of one package inside the workspace".into(),
             Self::NoLibrary(_) => "write the tools in src/lib.rs".into(),
             Self::Metadata { .. } => "check the Cargo.toml with `cargo metadata`".into(),
+            Self::Write { .. } => "make room, or have cargo write to another folder with CARGO_TARGET_DIR".into(),
             Self::Compile { .. } => "correct what the compiler reports; `cargo check` is the quick way to try".into(),
             Self::NoArtifact(_) => "remove settings of `[lib]` in Cargo.toml, such as a name or a crate type".into(),
         }

@@ -20,7 +20,7 @@ mod testing;
 
 pub use error::Error;
 pub use find::{Choice, Route, Search, Toolchain, find_or_install, installed};
-pub use pack::{BuildOptions, build_pack};
+pub use pack::{BuildOptions, Schemas, build_pack};
 pub use step::Step;
 
 /// The target that packs are compiled for. It knows no operating system, so a pack imports nothing but what it asks for.

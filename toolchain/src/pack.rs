@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -22,6 +23,23 @@ const FALLBACK_PROFILE: &str = "release";
 /// Separates the flags in `CARGO_ENCODED_RUSTFLAGS`.
 const FLAG_SEPARATOR: &str = "\u{1f}";
 
+/// The variable by which the SDK's `export!` is told where the schemas of the tools come from.
+const SCHEMAS: &str = "RIG_TOOL_SCHEMAS";
+
+/// Where the schemas of a pack's tools come from. What makes schemas of types is much code, which no call needs, so a pack is best
+/// compiled twice: to be asked for them, and then with the answers. Packs that do not use the SDK are the same every time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Schemas {
+    /// The pack computes them whenever it is asked.
+    #[default]
+    Computed,
+    /// The pack computes them and can do nothing else. Compiled quickly, since it will run once.
+    Asked,
+    /// The pack has them as constants: a JSON list with a pair for each tool, in the order in which the pack describes them. The
+    /// pair is the text of the schema of the arguments and that of the output.
+    Given(String),
+}
+
 /// What a caller may decide about a build.
 #[derive(Debug, Clone, Default)]
 pub struct BuildOptions {
@@ -38,6 +56,8 @@ pub struct BuildOptions {
     pub offline: bool,
     /// Have the compiler colour what it says.
     pub color: bool,
+    /// Where the schemas of the tools come from.
+    pub schemas: Schemas,
 }
 
 /// Compiles the package in `crate_dir` and returns the component as it was linked: not yet with a manifest in it.
@@ -52,8 +72,11 @@ pub fn build_pack(
 ) -> Result<PathBuf, Error> {
     let package = Package::read(toolchain, crate_dir)?;
     let target_dir = options.target_dir.clone().unwrap_or_else(|| package.target_dir.join("wasm"));
-    let mut command = compile_command(toolchain, &package, &target_dir, options);
-    on_step(Step::Compiling { package: package.name.clone(), profile: package.profile.into() });
+    let given = schemas_file(&package, &target_dir, options)?;
+    let mut command = compile_command(toolchain, &package, &target_dir, options, given.as_deref());
+    if !matches!(options.schemas, Schemas::Given(_)) {
+        on_step(Step::Compiling { package: package.name.clone(), profile: package.profile.into() });
+    }
     let mut component = None;
     let ended = process::run(&mut command, None, &mut |stream, line| match stream {
         Stream::Out => component = component_of(line, &package.id).or(component.take()),
@@ -66,7 +89,33 @@ pub fn build_pack(
     component.ok_or(Error::NoArtifact(package.name))
 }
 
-fn compile_command(toolchain: &Toolchain, package: &Package, target_dir: &Path, options: &BuildOptions) -> Command {
+/// Writes given schemas to a file of the target folder, unless they are there already: a file that stays is nothing to compile for.
+fn schemas_file(package: &Package, target_dir: &Path, options: &BuildOptions) -> Result<Option<PathBuf>, Error> {
+    let Schemas::Given(schemas) = &options.schemas else { return Ok(None) };
+    let folder = target_dir.join("rig");
+    let mut name = package.name.clone();
+    if options.alone_with.is_some() {
+        // Packages of one name may share the target folder.
+        let mut hasher = DefaultHasher::new();
+        package.dir.hash(&mut hasher);
+        name = format!("{name}-{:016x}", hasher.finish());
+    }
+    let path = folder.join(name).with_added_extension("json");
+    if fs::read_to_string(&path).is_ok_and(|old| old == *schemas) {
+        return Ok(Some(path));
+    }
+    let written = fs::create_dir_all(&folder).and_then(|()| fs::write(&path, schemas));
+    written.map_err(|source| Error::Write { path: path.clone(), source })?;
+    Ok(Some(path))
+}
+
+fn compile_command(
+    toolchain: &Toolchain,
+    package: &Package,
+    target_dir: &Path,
+    options: &BuildOptions,
+    given: Option<&Path>,
+) -> Command {
     let mut command = cargo(toolchain, &package.dir);
     // The crate type is given here because of two others that a pack's Cargo.toml may have: with an `rlib` beside the `cdylib`,
     // which unit tests want, cargo would leave link-time optimisation out.
@@ -88,10 +137,22 @@ fn compile_command(toolchain: &Toolchain, package: &Package, target_dir: &Path, 
         // A released compiler takes `-Z` only with this variable.
         command.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=std,panic_abort");
     }
+    command.env_remove(SCHEMAS);
+    let mut own = Vec::new();
+    if options.schemas == Schemas::Asked {
+        // Warnings are told by the build whose result stays.
+        command.env(SCHEMAS, "-");
+        own.extend(["-C", "opt-level=1", "--cap-lints", "allow"].map(str::to_owned));
+    } else if let Some(given) = given {
+        command.env(SCHEMAS, given);
+    }
     if inner.is_some() {
         // For the package alone. Cargo also tells packages of one name in different folders apart by it, without letting it into the
         // compiled names.
-        command.arg("--").arg(remapped(&package.workspace, "/pack"));
+        own.push(remapped(&package.workspace, "/pack"));
+    }
+    if !own.is_empty() {
+        command.arg("--").args(own);
     }
     command
 }
@@ -268,6 +329,7 @@ mod tests {
         echo '{"reason":"build-finished","success":true}'
         echo '   Compiling one' >&2
         echo "$CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER|$RUSTC_BOOTSTRAP|$RUSTC|$CARGO_MANIFEST_DIR|${PATH%%:*}" > "$TOP/env"
+        echo "$RIG_TOOL_SCHEMAS" > "$TOP/schemas"
         printf '%s' "$CARGO_ENCODED_RUSTFLAGS" | /usr/bin/tr '\037' '\n' > "$TOP/flags""#;
 
     #[test]
@@ -332,6 +394,29 @@ mod tests {
             top.display()
         );
         assert!(log.trim_end().ends_with(&own), "{log}");
+    }
+
+    #[test]
+    fn schemas_are_asked_for_and_given() {
+        let (machine, toolchain) = machine(SUCCESS);
+        let build = |schemas: Schemas| {
+            let options = BuildOptions { schemas, ..BuildOptions::default() };
+            build_pack(&toolchain, &machine.at("one"), &options, &mut |_| ()).unwrap();
+            let log = fs::read_to_string(machine.at("log")).unwrap();
+            let asked = log.lines().last().unwrap().ends_with(" -- -C opt-level=1 --cap-lints allow");
+            (asked, fs::read_to_string(machine.at("schemas")).unwrap().trim().to_owned())
+        };
+        assert_eq!(build(Schemas::Computed), (false, String::new()));
+        assert_eq!(build(Schemas::Asked), (true, "-".to_owned()));
+        let file = fs::canonicalize(machine.at("")).unwrap().join("target/wasm/rig/one.json");
+        assert_eq!(build(Schemas::Given("[1]".into())), (false, file.display().to_string()));
+        assert_eq!(fs::read_to_string(&file).unwrap(), "[1]");
+        let written = || fs::metadata(&file).unwrap().modified().unwrap();
+        let before = written();
+        build(Schemas::Given("[1]".into()));
+        assert_eq!(written(), before, "what is the same is not written again");
+        build(Schemas::Given("[2]".into()));
+        assert_eq!(fs::read_to_string(&file).unwrap(), "[2]");
     }
 
     #[test]

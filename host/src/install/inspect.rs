@@ -302,8 +302,8 @@ fn embedded_in(parts: &Parts<'_>) -> Result<EmbeddedPack, InspectError> {
     if format.as_u64() != Some(EmbeddedPack::FORMAT.into()) {
         return Err(InspectError::Format(plain(&format.to_string()).chars().take(40).collect()));
     }
-    let pack: EmbeddedPack =
-        serde_path_to_error::deserialize(value).map_err(|error| malformed(error.path().to_string(), error.inner()))?;
+    let pack: EmbeddedPack = serde_path_to_error::deserialize(EmbeddedPack::from_section(value))
+        .map_err(|error| malformed(error.path().to_string(), error.inner()))?;
     let problems = pack.problems();
     if !problems.is_empty() {
         let problems = problems.iter().map(|problem| plain(problem)).collect();

@@ -12,6 +12,7 @@ wasmtime::component::bindgen!({
         default: trappable,
     },
     exports: { default: async },
+    additional_derives: [PartialEq],
 });
 
 pub use rig::pack::types::{CallContext, ErrorKind, RiskClass, ToolDef, ToolError};

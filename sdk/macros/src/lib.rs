@@ -4,6 +4,7 @@ mod attribute;
 mod doc;
 mod expand;
 mod params;
+mod world;
 
 use proc_macro::TokenStream;
 
@@ -19,4 +20,18 @@ pub fn tool(attribute: TokenStream, item: TokenStream) -> TokenStream {
             quote::quote!(#error #function).into()
         }
     }
+}
+
+/// The body of the exported `describe`; of `rig_sdk::export!` alone.
+#[doc(hidden)]
+#[proc_macro]
+pub fn describe_tools(tools: TokenStream) -> TokenStream {
+    world::describe(tools.into()).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// The body of the exported `call`; of `rig_sdk::export!` alone.
+#[doc(hidden)]
+#[proc_macro]
+pub fn call_tools(input: TokenStream) -> TokenStream {
+    world::call(input.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }

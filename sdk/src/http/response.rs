@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     bindings::rig::pack::http as wire,
     error::{Error, ErrorKind, Result},
+    json,
 };
 
 /// How much of a header's value is quoted in a hint: enough for any date or number, too little to bury the message.
@@ -67,8 +68,7 @@ impl Response {
     /// # Errors
     /// `upstream_error` when it is not JSON or not of this shape.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        // By way of `text`, so that a pack contains one JSON reader and not two: arguments are read from text as well.
-        serde_json::from_str(self.text()?).map_err(|error| self.nonsense(&format!("an unexpected body: {error}")))
+        json::from_str(self.text()?).map_err(|error| self.nonsense(&format!("an unexpected body: {error}")))
     }
 
     /// The error that the status stands for, with `message` to say what it meant.

@@ -1,5 +1,7 @@
 //! Components that must not be installed: each refused with its file and its one fault, before any of its code runs.
 
+use std::{fs, path::Path};
+
 use rig_tests::{Project, packs};
 use serde_json::json;
 
@@ -119,4 +121,24 @@ fn what_a_component_says_is_shown() {
         assert!(shown.contains("api.github.com") && shown.contains("github.pulls.list"), "{shown}");
     }
     project.rig(&["inspect", "nothing-here"]).fails_with(1).explains(&["nothing-here"]);
+}
+
+/// What a pack in Rust may weigh: 150 KB, and less for the smallest useful one. `conformance` makes schemas of its questions while
+/// it runs, so it has the code for that.
+#[test]
+fn packs_are_small() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../example-packs");
+    let packs = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let packs: Vec<_> = packs.filter(|pack| pack.join("Cargo.toml").is_file()).collect();
+    assert!(packs.len() >= 3, "{packs:?}");
+    for pack in packs {
+        let id = pack.file_name().unwrap().to_str().unwrap();
+        let limit = match id {
+            "echo" => 80_000,
+            "conformance" => 200_000,
+            _ => 150_000,
+        };
+        let size = packs::built(id).len();
+        assert!(size <= limit, "{id} has {size} bytes, which is more than {limit}");
+    }
 }

@@ -6,9 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rig_host::{author, build, sandbox::CallLimits};
+use rig_host::{
+    author, build,
+    sandbox::{CallLimits, PoolSize, Sandbox, ToolDef},
+};
 use rig_specs::Sha256;
-use rig_toolchain::{BuildOptions, Choice, Step};
+use rig_toolchain::{BuildOptions, Choice, Schemas, Step, Toolchain};
 
 use crate::cli::{
     args::Build,
@@ -59,28 +62,51 @@ pub fn make(session: &Session, dir: &Path, output: Option<&Path>) -> Result<Buil
             .map(|sdk| session.home.cargo(&sdk.digest)),
         ..BuildOptions::default()
     };
-    let linked = rig_toolchain::build_pack(&toolchain, &dir, &options, &mut on_step).map_err(|error| {
-        if let rig_toolchain::Error::Compile { stderr, .. } = &error
-            && !session.ui.verbose
-        {
-            // The compiler's own words, as it coloured them; with --verbose they have been shown already.
-            anstream::eprintln!("{}", stderr.trim_end());
-        }
-        Failure::from(error)
-    })?;
-    let component = fs::read(&linked).map_err(|error| Failure::of(&error, "build again"))?;
-
-    // Without the cache of compiled code: these bytes are not a pack yet, and change with every build.
-    let sandbox = rig_host::sandbox::Sandbox::new(rig_host::sandbox::PoolSize::SINGLE, None)?;
-    let program = sandbox.load(&Sha256::of(&component), &component)?;
-    let deadline = Instant::now() + DESCRIBE_TIMEOUT;
-    let described = Session::block_on(program.describe(deadline, &CallLimits::default()))??;
+    let component = compile(session, &toolchain, &dir, &options, &mut on_step)?;
+    let described = describe(&component)?;
     let (bytes, pack) = build::assemble(&component, manifest, described)?;
     write(&output, &bytes)?;
 
     let tools = render::count(pack.tools.len(), "tool");
     session.ui.done(&format!("built {} {} with {tools}", pack.manifest.pack.id, pack.manifest.pack.version));
     Ok(Built { path: output, bytes })
+}
+
+/// Compiles a pack twice: what answers for the schemas of its tools is left out of the second one, which has the answers as
+/// constants.
+fn compile(
+    session: &Session,
+    toolchain: &Toolchain,
+    dir: &Path,
+    options: &BuildOptions,
+    on_step: &mut dyn FnMut(Step),
+) -> Result<Vec<u8>, Failure> {
+    let mut build = |schemas: Schemas| -> Result<Vec<u8>, Failure> {
+        let options = BuildOptions { schemas, ..options.clone() };
+        let linked = rig_toolchain::build_pack(toolchain, dir, &options, on_step).map_err(|error| {
+            if let rig_toolchain::Error::Compile { stderr, .. } = &error
+                && !session.ui.verbose
+            {
+                // The compiler's own words, as it coloured them; with --verbose they have been shown already.
+                anstream::eprintln!("{}", stderr.trim_end());
+            }
+            Failure::from(error)
+        })?;
+        fs::read(&linked).map_err(|error| Failure::of(&error, "build again"))
+    };
+    let asked = describe(&build(Schemas::Asked)?)?;
+    let component = build(Schemas::Given(build::schemas(&asked)))?;
+    build::same_definitions(&asked, &describe(&component)?)?;
+    Ok(component)
+}
+
+/// Asks a component for its tools.
+fn describe(component: &[u8]) -> Result<Vec<ToolDef>, Failure> {
+    // Without the cache of compiled code: these bytes are not a pack yet, and change with every build.
+    let sandbox = Sandbox::new(PoolSize::SINGLE, None)?;
+    let program = sandbox.load(&Sha256::of(component), component)?;
+    let deadline = Instant::now() + DESCRIBE_TIMEOUT;
+    Ok(Session::block_on(program.describe(deadline, &CallLimits::default()))??)
 }
 
 pub fn read_manifest(dir: &Path) -> Result<rig_specs::manifest::Manifest, Failure> {
