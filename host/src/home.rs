@@ -52,6 +52,12 @@ impl Home {
         self.root.join("cache").join("compiled")
     }
 
+    /// Where what compiles packs is kept: the standard library, and the tools of other languages.
+    #[must_use]
+    pub fn toolchains(&self) -> PathBuf {
+        self.root.join("cache").join("toolchains")
+    }
+
     /// Where the heads of audit logs are remembered: outside the projects whose logs they are about.
     #[must_use]
     pub fn anchors(&self) -> PathBuf {

@@ -6,6 +6,7 @@
 
 mod approvals;
 mod audit;
+mod build;
 mod call;
 mod canary;
 mod cli;

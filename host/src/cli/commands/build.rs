@@ -59,7 +59,8 @@ fn compile(
     on_step: &mut dyn FnMut(Step),
 ) -> Result<Vec<u8>, Failure> {
     let mut build = |schemas: Schemas| -> Result<Vec<u8>, Failure> {
-        let options = BuildOptions { offline: session.offline, schemas, ..BuildOptions::default() };
+        let library = Some(session.toolchains());
+        let options = BuildOptions { offline: session.offline, library, schemas, ..BuildOptions::default() };
         let linked = rig_toolchain::build_pack(toolchain, dir, &options, on_step).map_err(|error| {
             if let rig_toolchain::Error::Compile { stderr, .. } = &error
                 && !session.ui.verbose
