@@ -35,6 +35,7 @@ mod upstream;
 pub mod console;
 pub mod guest;
 pub mod packs;
+pub mod toolchains;
 
 pub use artifacts::rig as rig_path;
 pub use clients::{Client, Clients, Seen, Server};

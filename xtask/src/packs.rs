@@ -109,6 +109,7 @@ fn build(checkout: &Checkout, rig: &Path, toolchain: &Toolchain, dir: &Path, inp
     command.arg("build").arg(relative).arg("-o").arg(&out).current_dir(checkout.root());
     // The route that was found here, so that rig does not go and look for another one.
     command.env("RIG_WASM_TOOLCHAIN", toolchain.route.as_str());
+    command.env("RIG_TOOLCHAINS", checkout.toolchains());
     println!("$ {}", run::shown(&command));
     run::ok(&mut command)?;
     let bytes = fs::read(&out).map_err(Fail::io("read", &out))?;

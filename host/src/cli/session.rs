@@ -120,6 +120,12 @@ impl Session {
         if yes { Answer::Yes } else { Answer::No }
     }
 
+    /// Where what compiles packs is kept: `$RIG_TOOLCHAINS`, else in rig's home.
+    pub fn toolchains(&self) -> PathBuf {
+        let named = env::var_os("RIG_TOOLCHAINS").filter(|value| !value.is_empty());
+        named.map_or_else(|| self.home.toolchains(), |named| self.start.join(named))
+    }
+
     /// A sandbox for one call at a time.
     pub fn sandbox(&self) -> Result<Sandbox, Failure> {
         Ok(Sandbox::new(PoolSize::SINGLE, Some(self.home.compiled()))?)

@@ -1,18 +1,13 @@
 //! The commands of the pages print what the pages say.
 
-use std::{
-    env,
-    fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{env, fmt::Write as _, fs, path::Path, time::Duration};
 
 use rig_specs::index::Publisher;
 use rig_tests::{
     Project, Reply, Upstream,
     console::{self, Step},
     normalised, packs, rig_path,
+    toolchains::for_builds,
 };
 
 use super::{alone, hold, read, root};
@@ -81,8 +76,7 @@ fn machine(folder: &str) -> Project {
 fn run(project: &Project, dir: &Path, step: &Step) -> String {
     let home = project.root().join("user");
     let script = format!("exec 2>&1\n{}", step.command);
-    // The standard library is compiled once, where it has to be.
-    let output = project.run(["-c", &script]).in_dir(dir).timeout(Duration::from_mins(30)).output();
+    let output = for_builds(project.run(["-c", &script]).in_dir(dir).timeout(Duration::from_mins(30))).output();
     let mut printed = output.stdout.trim_end().to_owned();
     assert!(!printed.contains("panicked at"), "{printed}");
     match output.code {
@@ -126,8 +120,7 @@ fn the_quickstart() {
     check("docs/quickstart.md", "first");
 }
 
-/// Somebody who has `rig` and Rust and nothing else. GitHub is a stand-in, which a project around the home leads to; crates come from
-/// the cache of whoever runs the test, and what they compile to stays for the next time.
+/// Somebody who has `rig` and Rust and nothing else. GitHub is a stand-in, which a project around the home leads to.
 fn author(upstream: &Upstream) -> Project {
     let mut project = machine("unused");
     let home = project.root().join("user");
@@ -141,18 +134,6 @@ fn author(upstream: &Upstream) -> Project {
         ),
         _ => Reply::json(404, serde_json::json!({ "message": "Not Found" })),
     });
-    let real = env::home_dir().unwrap();
-    for (name, folder) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
-        let path = env::var_os(name).map_or_else(|| real.join(folder), PathBuf::from);
-        if path.is_dir() {
-            project.set_env(name, path.to_str().unwrap());
-        }
-    }
-    if let Ok(route) = env::var("RIG_WASM_TOOLCHAIN") {
-        project.set_env("RIG_WASM_TOOLCHAIN", &route);
-    }
-    let built = rig_path().parent().unwrap().parent().unwrap().join("guide");
-    project.set_env("CARGO_TARGET_DIR", built.to_str().unwrap());
     project.set_env("RIG_HOME", home.join(".local/share/rig").to_str().unwrap());
     project
 }

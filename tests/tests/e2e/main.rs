@@ -7,6 +7,7 @@
 mod approvals;
 mod audit;
 mod author;
+mod build;
 mod call;
 mod canary;
 mod cases;

@@ -7,7 +7,8 @@ use std::{
 };
 
 use rig_host::{
-    author, build,
+    author::{self, sdk::Provided},
+    build,
     sandbox::{CallLimits, PoolSize, Sandbox, ToolDef},
 };
 use rig_specs::Sha256;
@@ -51,18 +52,9 @@ pub fn make(session: &Session, dir: &Path, output: Option<&Path>) -> Result<Buil
         Ok(name) if !name.is_empty() => name.parse()?,
         _ => Choice::default(),
     };
-    let alone = author::sdk::provide(&dir)?.filter(|sdk| sdk.alone);
+    let sdk = author::sdk::provide(&dir)?;
     let toolchain = rig_toolchain::find_or_install(choice, &dir, &mut on_step)?;
-    let options = BuildOptions {
-        offline: session.offline,
-        alone_with: alone.as_ref().map(|_| author::sdk::FOLDER.to_owned()),
-        // The user's own choice of a target folder stands.
-        target_dir: alone
-            .filter(|_| env::var_os("CARGO_TARGET_DIR").is_none())
-            .map(|sdk| session.home.cargo(&sdk.digest)),
-        ..BuildOptions::default()
-    };
-    let component = compile(session, &toolchain, &dir, &options, &mut on_step)?;
+    let component = compile(session, &toolchain, &dir, sdk.as_ref(), &mut on_step)?;
     let described = describe(&component)?;
     let (bytes, pack) = build::assemble(&component, manifest, described)?;
     write(&output, &bytes)?;
@@ -78,11 +70,22 @@ fn compile(
     session: &Session,
     toolchain: &Toolchain,
     dir: &Path,
-    options: &BuildOptions,
+    sdk: Option<&Provided>,
     on_step: &mut dyn FnMut(Step),
 ) -> Result<Vec<u8>, Failure> {
+    let alone = sdk.filter(|sdk| sdk.alone);
+    let shared = BuildOptions {
+        offline: session.offline,
+        library: Some(session.toolchains()),
+        alone_with: alone.map(|_| author::sdk::FOLDER.to_owned()),
+        // The user's own choice of a target folder stands.
+        target_dir: alone
+            .filter(|_| env::var_os("CARGO_TARGET_DIR").is_none())
+            .map(|sdk| session.home.cargo(&sdk.digest)),
+        ..BuildOptions::default()
+    };
     let mut build = |schemas: Schemas| -> Result<Vec<u8>, Failure> {
-        let options = BuildOptions { schemas, ..options.clone() };
+        let options = BuildOptions { schemas, ..shared.clone() };
         let linked = rig_toolchain::build_pack(toolchain, dir, &options, on_step).map_err(|error| {
             if let rig_toolchain::Error::Compile { stderr, .. } = &error
                 && !session.ui.verbose
