@@ -76,6 +76,9 @@ pub struct PackInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub min_rig: Option<Version>,
+    /// Whether the pack may be put into an index.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub publish: bool,
 }
 
 /// One `[[network]]` entry: a request passes when one entry matches it in every part.
@@ -344,6 +347,16 @@ pub struct EmbeddedPack {
 impl EmbeddedPack {
     /// The version of the shape that this code reads and writes.
     pub const FORMAT: u32 = 1;
+}
+
+const fn yes() -> bool {
+    true
+}
+
+// `skip_serializing_if` hands over a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+const fn is_true(value: &bool) -> bool {
+    *value
 }
 
 // `skip_serializing_if` hands over a reference.

@@ -49,6 +49,11 @@ pub(crate) fn clients() -> PathBuf {
     profile_dir().parent().expect("a target folder").join("clients")
 }
 
+/// What `cargo xtask` keeps of what compiles packs.
+pub(crate) fn toolchains() -> PathBuf {
+    profile_dir().parent().expect("a target folder").join("toolchains")
+}
+
 /// `target/<profile>`: tests run from `target/<profile>/deps`.
 fn profile_dir() -> PathBuf {
     let exe = env::current_exe().expect("the path of this test");

@@ -37,6 +37,7 @@ pub mod console;
 pub mod guest;
 pub mod packs;
 pub mod sdk;
+pub mod toolchains;
 
 pub use artifacts::rig as rig_path;
 pub use clients::{Client, Clients, Seen, Server};

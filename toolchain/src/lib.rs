@@ -11,6 +11,7 @@ mod cargo_env;
 mod debian;
 mod error;
 mod find;
+mod library;
 mod pack;
 mod process;
 mod rustup;

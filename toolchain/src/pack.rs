@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -9,7 +10,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    Error, LINKER, Route, Step, TARGET, Toolchain, cargo_env,
+    Error, LINKER, Route, Step, TARGET, Toolchain, cargo_env, library,
     process::{self, Stopped, Stream},
 };
 
@@ -20,7 +21,7 @@ const PACK_PROFILE: &str = "pack";
 const FALLBACK_PROFILE: &str = "release";
 
 /// Separates the flags in `CARGO_ENCODED_RUSTFLAGS`.
-const FLAG_SEPARATOR: &str = "\u{1f}";
+pub(crate) const FLAG_SEPARATOR: &str = "\u{1f}";
 
 /// The variable by which the SDK's `export!` is told where the schemas of the tools come from.
 const SCHEMAS: &str = "RIG_TOOL_SCHEMAS";
@@ -45,6 +46,12 @@ pub struct BuildOptions {
     /// Where cargo works; `wasm` in the package's own target folder when absent. It must not be the target folder of a cargo
     /// that waits for this build: both would wait for one lock.
     pub target_dir: Option<PathBuf>,
+    /// The folder of a dependency inside the package's own, relative to it, when the two are all that is compiled from folders of this
+    /// machine. The flags then name no folder of the single package, so that packages which share a target folder share what they
+    /// depend on.
+    pub alone_with: Option<String>,
+    /// Where the standard library is kept when it had to be compiled; a folder in the target folder when absent.
+    pub library: Option<PathBuf>,
     /// Refuse to change `Cargo.lock`.
     pub locked: bool,
     /// Use no network.
@@ -67,8 +74,18 @@ pub fn build_pack(
 ) -> Result<PathBuf, Error> {
     let package = Package::read(toolchain, crate_dir)?;
     let target_dir = options.target_dir.clone().unwrap_or_else(|| package.target_dir.join("wasm"));
-    let given = schemas_file(&package, &target_dir, &options.schemas)?;
+    let given = schemas_file(&package, &target_dir, options)?;
+    let sysroot = match toolchain.route {
+        Route::Rustup => None,
+        Route::Debian => {
+            let cache = options.library.clone().unwrap_or_else(|| target_dir.join("library"));
+            Some(library::sysroot(toolchain, &cache, options.offline, on_step)?)
+        }
+    };
+    let inner = options.alone_with.as_deref();
+    let flags = rustflags(toolchain, &package, &target_dir, sysroot.as_deref(), inner);
     let mut command = compile_command(toolchain, &package, &target_dir, options, given.as_deref());
+    command.env("CARGO_ENCODED_RUSTFLAGS", flags.join(FLAG_SEPARATOR));
     if !matches!(options.schemas, Schemas::Given(_)) {
         on_step(Step::Compiling { package: package.name.clone(), profile: package.profile.into() });
     }
@@ -85,10 +102,17 @@ pub fn build_pack(
 }
 
 /// Writes given schemas to a file of the target folder, unless they are there already: a file that stays is nothing to compile for.
-fn schemas_file(package: &Package, target_dir: &Path, schemas: &Schemas) -> Result<Option<PathBuf>, Error> {
-    let Schemas::Given(schemas) = schemas else { return Ok(None) };
+fn schemas_file(package: &Package, target_dir: &Path, options: &BuildOptions) -> Result<Option<PathBuf>, Error> {
+    let Schemas::Given(schemas) = &options.schemas else { return Ok(None) };
     let folder = target_dir.join("rig");
-    let path = folder.join(&package.name).with_added_extension("json");
+    let mut name = package.name.clone();
+    if options.alone_with.is_some() {
+        // Packages of one name may share the target folder.
+        let mut hasher = DefaultHasher::new();
+        package.dir.hash(&mut hasher);
+        name = format!("{name}-{:016x}", hasher.finish());
+    }
+    let path = folder.join(name).with_added_extension("json");
     if fs::read_to_string(&path).is_ok_and(|old| old == *schemas) {
         return Ok(Some(path));
     }
@@ -119,23 +143,28 @@ fn compile_command(
         command.arg("--offline");
     }
     command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", LINKER);
-    command.env("CARGO_ENCODED_RUSTFLAGS", rustflags(toolchain, package, target_dir).join(FLAG_SEPARATOR));
-    if toolchain.route == Route::Debian {
-        // A released compiler takes `-Z` only with this variable.
-        command.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=std,panic_abort");
-    }
     command.env_remove(SCHEMAS);
+    let mut own = Vec::new();
     if options.schemas == Schemas::Asked {
         // Warnings are told by the build whose result stays.
-        command.env(SCHEMAS, "-").args(["--", "-C", "opt-level=1", "--cap-lints", "allow"]);
+        command.env(SCHEMAS, "-");
+        own.extend(["-C", "opt-level=1", "--cap-lints", "allow"].map(str::to_owned));
     } else if let Some(given) = given {
         command.env(SCHEMAS, given);
+    }
+    if options.alone_with.is_some() {
+        // For the package alone. Cargo also tells packages of one name in different folders apart by it, without letting it into the
+        // compiled names.
+        own.push(rename(&package.workspace, "/pack"));
+    }
+    if !own.is_empty() {
+        command.arg("--").args(own);
     }
     command
 }
 
 /// Cargo without the environment of an outer cargo, with the toolchain's linker in reach.
-fn cargo(toolchain: &Toolchain, dir: &Path) -> Command {
+pub(crate) fn cargo(toolchain: &Toolchain, dir: &Path) -> Command {
     let mut command = Command::new(&toolchain.cargo);
     cargo_env::clean(&mut command);
     let paths = env::var_os("PATH").unwrap_or_default();
@@ -147,20 +176,39 @@ fn cargo(toolchain: &Toolchain, dir: &Path) -> Command {
     command
 }
 
-/// Flags that give folders names of their own, so that a pack is the same bytes wherever it is compiled. A changed flag compiles
-/// the standard library again: nothing here may depend on the single pack. Of several prefixes that fit, the last one counts.
-fn rustflags(toolchain: &Toolchain, package: &Package, target_dir: &Path) -> Vec<String> {
-    let mut renamed =
-        vec![(package.workspace.clone(), "/pack".to_owned()), (target_dir.to_owned(), "/target".to_owned())];
-    if let Some(home) = cargo_home() {
-        renamed.push((home, "/cargo".to_owned()));
-    }
+/// Flags that give folders names of their own, so that a pack is the same bytes wherever it is compiled. Of several prefixes that
+/// fit, the last one counts.
+fn rustflags(
+    toolchain: &Toolchain,
+    package: &Package,
+    target_dir: &Path,
+    sysroot: Option<&Path>,
+    inner: Option<&str>,
+) -> Vec<String> {
+    let first = match inner {
+        // Cargo names the files of a workspace's folder relative to it.
+        Some(inner) => rename(Path::new(inner), "/sdk"),
+        None => rename(&package.workspace, "/pack"),
+    };
+    let mut flags = vec![first, rename(target_dir, "/target")];
+    flags.extend(renamed(toolchain));
+    flags.extend(sysroot.map(|sysroot| format!("--sysroot={}", sysroot.display())));
+    flags
+}
+
+/// The flags for what is the same for every pack.
+pub(crate) fn renamed(toolchain: &Toolchain) -> Vec<String> {
     // The name that the standard library of rustup bears.
     let rust = format!("/rustc/{}", toolchain.commit);
-    renamed.push((toolchain.std_sources.clone(), rust.clone()));
+    let mut flags: Vec<String> = cargo_home().map(|home| rename(&home, "/cargo")).into_iter().collect();
+    flags.push(rename(&toolchain.std_sources, &rust));
     // Debian links its folder, and cargo may follow the link.
-    renamed.extend(fs::canonicalize(&toolchain.std_sources).ok().map(|real| (real, rust)));
-    renamed.into_iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect()
+    flags.extend(fs::canonicalize(&toolchain.std_sources).ok().map(|real| rename(&real, &rust)));
+    flags
+}
+
+fn rename(from: &Path, to: &str) -> String {
+    format!("--remap-path-prefix={}={to}", from.display())
 }
 
 /// Where cargo keeps the sources of dependencies.
@@ -250,7 +298,7 @@ fn profile_of(workspace: &Path) -> &'static str {
     if profiles.is_some_and(|profiles| profiles.contains_key(PACK_PROFILE)) { PACK_PROFILE } else { FALLBACK_PROFILE }
 }
 
-fn not_run(command: &Command, stopped: Stopped) -> Error {
+pub(crate) fn not_run(command: &Command, stopped: Stopped) -> Error {
     let command = process::shown(command);
     match stopped {
         Stopped::Missing => Error::NoProgram("cargo"),
@@ -260,131 +308,4 @@ fn not_run(command: &Command, stopped: Stopped) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::Machine;
-
-    const METADATA: &str = r#"{"packages":[{"name":"one","id":"path+file:///one#0.1.0","manifest_path":"TOP/one/Cargo.toml","targets":[{"kind":["cdylib","rlib"]}]},{"name":"two","id":"path+file:///two#0.1.0","manifest_path":"TOP/two/Cargo.toml","targets":[{"kind":["bin"]}]}],"workspace_root":"TOP","target_directory":"TOP/target"}"#;
-
-    /// A machine whose cargo answers with two packages, and compiles as `compile`, a shell script, says.
-    fn machine(compile: &str) -> (Machine, Toolchain) {
-        let machine = Machine::new();
-        let top = machine.at("").display().to_string();
-        let metadata = METADATA.replace("TOP/", &top).replace("TOP", top.trim_end_matches('/'));
-        for file in ["Cargo.toml", "one/Cargo.toml", "two/Cargo.toml"] {
-            machine.file(file);
-        }
-        machine.program("cargo", &format!("[ \"$1\" = metadata ] && echo '{metadata}' && exit 0\n{compile}"));
-        let toolchain = Toolchain {
-            route: Route::Debian,
-            release: "1.96.0".into(),
-            commit: "c0ffee".into(),
-            rustc: "/usr/bin/rustc".into(),
-            cargo: machine.at("bin/cargo"),
-            tools: machine.at("tools"),
-            std_sources: machine.at("no sources"),
-        };
-        (machine, toolchain)
-    }
-
-    fn build(toolchain: &Toolchain, dir: &Path) -> (Result<PathBuf, Error>, Vec<String>) {
-        let mut told = Vec::new();
-        let built = build_pack(toolchain, dir, &BuildOptions::default(), &mut |step| told.push(step.to_string()));
-        (built, told)
-    }
-
-    const SUCCESS: &str = r#"echo '{"reason":"compiler-artifact","package_id":"other","filenames":["/x/other.wasm"]}'
-        echo '{"reason":"compiler-artifact","package_id":"path+file:///one#0.1.0","filenames":["/x/one.rlib","/x/one.wasm"]}'
-        echo '{"reason":"build-finished","success":true}'
-        echo '   Compiling one' >&2
-        echo "$CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER|$RUSTC_BOOTSTRAP|$RUSTC|$CARGO_MANIFEST_DIR|${PATH%%:*}" > "$TOP/env"
-        echo "$RIG_TOOL_SCHEMAS" > "$TOP/schemas"
-        printf '%s' "$CARGO_ENCODED_RUSTFLAGS" | /usr/bin/tr '\037' '\n' > "$TOP/flags""#;
-
-    #[test]
-    fn debians_compiler_is_driven_as_it_needs() {
-        let (machine, toolchain) = machine(SUCCESS);
-        let (built, told) = build(&toolchain, &machine.at("one"));
-        assert_eq!(built.unwrap(), Path::new("/x/one.wasm"));
-        assert_eq!(told, ["compiling one (profile release)", "   Compiling one"]);
-
-        let top = fs::canonicalize(machine.at("")).unwrap();
-        let top = top.display();
-        let log = fs::read_to_string(machine.at("log")).unwrap();
-        assert_eq!(
-            log.lines().last().unwrap(),
-            format!(
-                "cargo rustc --lib --crate-type cdylib --message-format json-render-diagnostics --target {TARGET} --profile \
-                 release --manifest-path {top}/one/Cargo.toml --target-dir {top}/target/wasm --color never \
-                 -Zbuild-std=std,panic_abort"
-            )
-        );
-        let env = fs::read_to_string(machine.at("env")).unwrap();
-        assert_eq!(env.trim(), format!("{LINKER}|1|/usr/bin/rustc||{top}/tools"), "an outer cargo must not be seen");
-        let flags = fs::read_to_string(machine.at("flags")).unwrap();
-        assert!(flags.starts_with(&format!("--remap-path-prefix={top}=/pack\n")), "{flags}");
-        assert!(flags.contains(&format!("--remap-path-prefix={top}/target/wasm=/target\n")), "{flags}");
-        assert!(flags.ends_with(&format!("--remap-path-prefix={top}/no sources=/rustc/c0ffee")), "{flags}");
-        assert!(!flags.contains("/one"), "flags of one pack would compile the standard library again: {flags}");
-    }
-
-    #[test]
-    fn rustups_compiler_needs_no_unstable_flags_and_the_workspace_chooses_the_profile() {
-        let (machine, mut toolchain) = machine(SUCCESS);
-        toolchain.route = Route::Rustup;
-        fs::write(machine.at("Cargo.toml"), "[profile.pack]\ninherits = 'release'").unwrap();
-        let (built, told) = build(&toolchain, &machine.at("one"));
-        assert_eq!(built.unwrap(), Path::new("/x/one.wasm"));
-        assert_eq!(told[0], "compiling one (profile pack)");
-        let log = fs::read_to_string(machine.at("log")).unwrap();
-        assert!(!log.contains("-Z"), "{log}");
-        let env = fs::read_to_string(machine.at("env")).unwrap();
-        assert!(env.starts_with(&format!("{LINKER}||")), "{env}");
-    }
-
-    #[test]
-    fn schemas_are_asked_for_and_given() {
-        let (machine, toolchain) = machine(SUCCESS);
-        let build = |schemas: Schemas| {
-            let options = BuildOptions { schemas, ..BuildOptions::default() };
-            build_pack(&toolchain, &machine.at("one"), &options, &mut |_| ()).unwrap();
-            let log = fs::read_to_string(machine.at("log")).unwrap();
-            let asked = log.lines().last().unwrap().ends_with(" -- -C opt-level=1 --cap-lints allow");
-            (asked, fs::read_to_string(machine.at("schemas")).unwrap().trim().to_owned())
-        };
-        assert_eq!(build(Schemas::Computed), (false, String::new()));
-        assert_eq!(build(Schemas::Asked), (true, "-".to_owned()));
-        let file = fs::canonicalize(machine.at("")).unwrap().join("target/wasm/rig/one.json");
-        assert_eq!(build(Schemas::Given("[1]".into())), (false, file.display().to_string()));
-        assert_eq!(fs::read_to_string(&file).unwrap(), "[1]");
-        let written = || fs::metadata(&file).unwrap().modified().unwrap();
-        let before = written();
-        build(Schemas::Given("[1]".into()));
-        assert_eq!(written(), before, "what is the same is not written again");
-        build(Schemas::Given("[2]".into()));
-        assert_eq!(fs::read_to_string(&file).unwrap(), "[2]");
-    }
-
-    #[test]
-    fn what_is_no_pack_is_told() {
-        let (machine, toolchain) = machine("echo 'error: it is wrong' >&2; exit 101");
-        let (error, told) = build(&toolchain, &machine.at("one"));
-        let error = error.unwrap_err();
-        assert_eq!(error.to_string(), "the package `one` does not compile");
-        assert!(matches!(error, Error::Compile { stderr, .. } if stderr == "error: it is wrong"));
-        assert_eq!(told[1], "error: it is wrong");
-
-        let message = |dir: &str| build(&toolchain, &machine.at(dir)).0.unwrap_err().to_string();
-        assert_eq!(message("two"), "the package `two` has no library to make a component of");
-        assert_eq!(message("none"), format!("{} has no Cargo.toml", machine.at("none").display()));
-        let top = fs::canonicalize(machine.at("")).unwrap();
-        assert_eq!(message(""), format!("{} is a workspace without a package of its own", top.display()));
-    }
-
-    #[test]
-    fn a_success_without_a_component_is_an_error() {
-        let (machine, toolchain) = machine("echo '{\"reason\":\"build-finished\"}'; echo 'not json'");
-        let (error, _) = build(&toolchain, &machine.at("one"));
-        assert_eq!(error.unwrap_err().to_string(), "cargo compiled the package `one`, but named no .wasm file");
-    }
-}
+mod tests;

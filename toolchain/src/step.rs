@@ -24,6 +24,8 @@ pub enum Step {
         /// What stopped it.
         reason: String,
     },
+    /// The standard library is about to be compiled, which takes a minute, once.
+    Library,
     /// A pack is about to be compiled.
     Compiling {
         /// The name of the cargo package.
@@ -41,6 +43,7 @@ impl fmt::Display for Step {
             Self::Using(toolchain) => write!(f, "packs are compiled by {toolchain}"),
             Self::Running { command, why } => write!(f, "{why}: running `{command}`"),
             Self::GaveUp { route, reason } => write!(f, "not by {route}: {reason}"),
+            Self::Library => f.write_str("compiling the standard library for packs, once on this machine"),
             Self::Compiling { package, profile } => write!(f, "compiling {package} (profile {profile})"),
             Self::Line(line) => f.write_str(line),
         }

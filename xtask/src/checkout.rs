@@ -62,6 +62,11 @@ impl Checkout {
         self.target.join("packs")
     }
 
+    /// Where what compiles packs is kept.
+    pub(crate) fn toolchains(&self) -> PathBuf {
+        self.target.join("toolchains")
+    }
+
     /// Cargo at the root of the checkout.
     pub(crate) fn cargo(&self, words: &[&str]) -> Command {
         let mut command = cargo();

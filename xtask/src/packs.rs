@@ -33,8 +33,17 @@ const FOR_TESTS: &str = "tests/packs";
 
 /// Builds the example packs that have changed, writes their index and returns where it is.
 pub(crate) fn build_examples(checkout: &Checkout, rig: &Path, toolchain: &Toolchain) -> Result<PathBuf, Fail> {
-    let packs = build_all(checkout, rig, toolchain, &sources(checkout, EXAMPLES)?)?;
-    index::write(&checkout.packs(), packs)
+    let packs = examples(checkout, rig, toolchain)?;
+    index::write(&checkout.packs(), &packs)
+}
+
+/// Builds the example packs that have changed; answers all with the names of their files and what they say about themselves.
+pub(crate) fn examples(
+    checkout: &Checkout,
+    rig: &Path,
+    toolchain: &Toolchain,
+) -> Result<Vec<(String, index::Inspected)>, Fail> {
+    build_all(checkout, rig, toolchain, &sources(checkout, EXAMPLES)?)
 }
 
 /// Builds the packs for tests that have changed.
@@ -100,6 +109,7 @@ fn build(checkout: &Checkout, rig: &Path, toolchain: &Toolchain, dir: &Path, inp
     command.arg("build").arg(relative).arg("-o").arg(&out).current_dir(checkout.root());
     // The route that was found here, so that rig does not go and look for another one.
     command.env("RIG_WASM_TOOLCHAIN", toolchain.route.as_str());
+    command.env("RIG_TOOLCHAINS", checkout.toolchains());
     println!("$ {}", run::shown(&command));
     run::ok(&mut command)?;
     let bytes = fs::read(&out).map_err(Fail::io("read", &out))?;

@@ -11,6 +11,7 @@ use rig_host::{
     call::{Caller, Services, Snapshot, open},
     egress::Gate,
     home::Home,
+    install::Bundle,
     project::Project,
     sandbox::{PoolSize, Sandbox},
 };
@@ -75,6 +76,18 @@ impl Session {
         Ok(project)
     }
 
+    /// The packs that this program carries. The kernel's link leads to the file that runs, even when another has taken its place.
+    pub fn bundle(&self) -> Option<Bundle> {
+        let program = Path::new("/proc/self/exe");
+        let program = if program.exists() { Some(program.to_owned()) } else { env::current_exe().ok() };
+        program.and_then(|program| {
+            Bundle::of(&program).unwrap_or_else(|error| {
+                self.ui.warn(&format!("the packs that this rig carries cannot be used: {error}"));
+                None
+            })
+        })
+    }
+
     /// Said when another rig works on the same project.
     pub fn waiting(&self, lock: &Path) {
         self.ui.note(&format!("another rig works on this project; waiting for {}", lock.display()));
@@ -105,6 +118,12 @@ impl Session {
         let read = std::io::stdin().read_line(&mut answer);
         let yes = read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
         if yes { Answer::Yes } else { Answer::No }
+    }
+
+    /// Where what compiles packs is kept: `$RIG_TOOLCHAINS`, else in rig's home.
+    pub fn toolchains(&self) -> PathBuf {
+        let named = env::var_os("RIG_TOOLCHAINS").filter(|value| !value.is_empty());
+        named.map_or_else(|| self.home.toolchains(), |named| self.start.join(named))
     }
 
     /// A sandbox for one call at a time.

@@ -13,12 +13,12 @@ use http::{
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Gate, HttpError, Reach, Redactor, Request, Response,
+    Gate, HttpError, Reach, Redactor, Request, Response, Sent, Tape,
     allow::{Permit, url::Target},
     client::Answer,
     headers,
     inject::token::{Cell, CredentialError, Held},
-    limits,
+    limits, tape,
 };
 use crate::secrets::CallSecrets;
 
@@ -187,17 +187,44 @@ impl CallEgress {
         let injected = reach.bindings.apply(secrets, tokens, &mut target, &mut headers, gate.is_own(host))?;
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 
-        let exchange = gate.exchange(outgoing.method.clone(), &target, headers, outgoing.body.clone());
-        let Ok(answer) = timeout_at(deadline, exchange).await else {
-            return Err(HttpError::Timeout(format!("{host} did not answer within the time for the request")));
+        let exchange = async {
+            let exchange = gate.exchange(outgoing.method.clone(), &target, headers, outgoing.body.clone());
+            timeout_at(deadline, exchange).await.unwrap_or_else(|_| {
+                Err(HttpError::Timeout(format!("{host} did not answer within the time for the request")))
+            })
         };
-        let answer = answer?;
+        let answer = match gate.tape() {
+            None => exchange.await,
+            Some(tape) => self.on_tape(tape, outgoing, exchange).await,
+        }?;
         if injected && is_encoded(&answer.headers) {
             return Err(HttpError::Protocol(format!(
                 "{host} sent a compressed answer though none was asked for; it cannot be searched for the secrets it was sent"
             )));
         }
         Ok(answer)
+    }
+
+    /// Sends and records, or answers from the recording. Neither the request nor the answer that is kept holds a secret: the request
+    /// is the guest's own, before anything was put into it.
+    async fn on_tape(
+        &self,
+        tape: &Tape,
+        outgoing: &Outgoing,
+        exchange: impl Future<Output = Result<Answer, HttpError>>,
+    ) -> Result<Answer, HttpError> {
+        let slots = self.reach.bindings.slots(&self.secrets, outgoing.target.host());
+        let sent = outgoing.sent(&self.redactor(), slots);
+        if let Some(answer) = tape.replay(&sent) {
+            return answer.and_then(tape::answer_of);
+        }
+        let outcome = exchange.await;
+        let kept = match &outcome {
+            Ok(answer) => Ok(self.redact(answer.clone())),
+            Err(error) => Err(error.clone().redacted(&self.redactor())),
+        };
+        tape.record(sent, kept);
+        outcome
     }
 
     fn count(&self) -> Result<(), HttpError> {
@@ -295,6 +322,21 @@ fn is_encoded(headers: &HeaderMap) -> bool {
 }
 
 impl Outgoing {
+    /// The request as the guest made it, for a tape.
+    fn sent(&self, redactor: &Redactor, slots: Vec<String>) -> Sent {
+        let header = |(name, value): (&http::HeaderName, &HeaderValue)| {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            (name.as_str().to_owned(), redactor.text(&value).into_owned())
+        };
+        Sent {
+            method: self.method.to_string(),
+            url: redactor.text(self.target.url().as_str()).into_owned(),
+            headers: self.headers.iter().map(header).collect(),
+            body: self.body.as_ref().map(|body| redactor.bytes(body.to_vec())).unwrap_or_default(),
+            slots,
+        }
+    }
+
     /// Becomes the request that a redirect asks for; `false` when the answer is none.
     fn redirect(&mut self, answer: &Answer, call: &CallEgress) -> Result<bool, HttpError> {
         let Some(location) = answer.headers.get(LOCATION).filter(|_| matches!(answer.status, 301..=303 | 307 | 308))

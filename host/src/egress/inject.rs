@@ -166,6 +166,13 @@ impl Bindings {
         })
     }
 
+    /// The slots of the call whose secrets go to the host.
+    pub(super) fn slots(&self, secrets: &CallSecrets, host: &str) -> Vec<String> {
+        let mut slots: Vec<String> = self.of_host(host).map(|binding| binding.slot.clone()).collect();
+        slots.retain(|slot| secrets.get(slot).is_some());
+        slots
+    }
+
     /// Adds the secrets of the call that are bound to the host of the request. Says whether there were any.
     ///
     /// `may_go_clear`: the project named the host as one of its own.

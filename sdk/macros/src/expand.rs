@@ -114,7 +114,7 @@ fn check_signature(signature: &Signature) -> Result<()> {
     if let Some(token) = &signature.asyncness {
         return refuse(token.span(), "a tool is not async: the functions of the host wait by themselves");
     }
-    if let Some(token) = &signature.unsafety {
+    if let syn::Safety::Unsafe(token) = &signature.safety {
         return refuse(token.span(), "a tool is not unsafe");
     }
     if let Some(abi) = &signature.abi {

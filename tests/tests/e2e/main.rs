@@ -6,8 +6,11 @@
 
 mod approvals;
 mod audit;
+mod author;
+mod build;
 mod call;
 mod canary;
+mod cases;
 mod cli;
 mod component;
 mod config;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use rig_host::{
+    author::{self, sdk::Provided},
     build,
     sandbox::{CallLimits, PoolSize, Sandbox, ToolDef},
 };
@@ -23,10 +24,23 @@ use crate::cli::{
 /// How long `describe` may take. It only builds a list.
 const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A pack that was built.
+pub struct Built {
+    pub path: PathBuf,
+    pub bytes: Vec<u8>,
+}
+
 pub fn run(session: &Session, args: &Build) -> Result<u8, Failure> {
-    let dir: PathBuf = session.start.join(&args.dir).components().collect();
+    let Built { path, bytes } = make(session, &args.dir, args.output.as_deref())?;
+    render::out(&format!("{}\n{} bytes\n{}", path.display(), bytes.len(), Sha256::of(&bytes)));
+    Ok(exit::DONE)
+}
+
+/// Builds the pack in a folder.
+pub fn make(session: &Session, dir: &Path, output: Option<&Path>) -> Result<Built, Failure> {
+    let dir: PathBuf = session.start.join(dir).components().collect();
     let manifest = read_manifest(&dir)?;
-    let output = match &args.output {
+    let output = match output {
         Some(path) => session.start.join(path),
         None => dir.join(format!("{}-{}.wasm", manifest.pack.id, manifest.pack.version)),
     };
@@ -38,16 +52,16 @@ pub fn run(session: &Session, args: &Build) -> Result<u8, Failure> {
         Ok(name) if !name.is_empty() => name.parse()?,
         _ => Choice::default(),
     };
+    let sdk = author::sdk::provide(&dir)?;
     let toolchain = rig_toolchain::find_or_install(choice, &dir, &mut on_step)?;
-    let component = compile(session, &toolchain, &dir, &mut on_step)?;
+    let component = compile(session, &toolchain, &dir, sdk.as_ref(), &mut on_step)?;
     let described = describe(&component)?;
     let (bytes, pack) = build::assemble(&component, manifest, described)?;
     write(&output, &bytes)?;
 
     let tools = render::count(pack.tools.len(), "tool");
     session.ui.done(&format!("built {} {} with {tools}", pack.manifest.pack.id, pack.manifest.pack.version));
-    render::out(&format!("{}\n{} bytes\n{}", output.display(), bytes.len(), Sha256::of(&bytes)));
-    Ok(exit::DONE)
+    Ok(Built { path: output, bytes })
 }
 
 /// Compiles a pack twice: what answers for the schemas of its tools is left out of the second one, which has the answers as
@@ -56,10 +70,22 @@ fn compile(
     session: &Session,
     toolchain: &Toolchain,
     dir: &Path,
+    sdk: Option<&Provided>,
     on_step: &mut dyn FnMut(Step),
 ) -> Result<Vec<u8>, Failure> {
+    let alone = sdk.filter(|sdk| sdk.alone);
+    let shared = BuildOptions {
+        offline: session.offline,
+        library: Some(session.toolchains()),
+        alone_with: alone.map(|_| author::sdk::FOLDER.to_owned()),
+        // The user's own choice of a target folder stands.
+        target_dir: alone
+            .filter(|_| env::var_os("CARGO_TARGET_DIR").is_none())
+            .map(|sdk| session.home.cargo(&sdk.digest)),
+        ..BuildOptions::default()
+    };
     let mut build = |schemas: Schemas| -> Result<Vec<u8>, Failure> {
-        let options = BuildOptions { offline: session.offline, schemas, ..BuildOptions::default() };
+        let options = BuildOptions { schemas, ..shared.clone() };
         let linked = rig_toolchain::build_pack(toolchain, dir, &options, on_step).map_err(|error| {
             if let rig_toolchain::Error::Compile { stderr, .. } = &error
                 && !session.ui.verbose
@@ -86,7 +112,7 @@ fn describe(component: &[u8]) -> Result<Vec<ToolDef>, Failure> {
     Ok(Session::block_on(program.describe(deadline, &CallLimits::default()))??)
 }
 
-fn read_manifest(dir: &Path) -> Result<rig_specs::manifest::Manifest, Failure> {
+pub fn read_manifest(dir: &Path) -> Result<rig_specs::manifest::Manifest, Failure> {
     let path = dir.join("rig-pack.toml");
     let text = fs::read_to_string(&path).map_err(|error| {
         Failure::of(&error, "give the folder of a pack: it holds rig-pack.toml beside Cargo.toml")

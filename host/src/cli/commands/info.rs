@@ -1,7 +1,7 @@
 //! `rig info`: one pack, installed or offered.
 
 use rig_host::{
-    install::{self, Installer, Options},
+    install::{self, Installer, Options, WithBundle},
     project::Project,
 };
 use rig_specs::{
@@ -76,7 +76,9 @@ fn installed(session: &Session, project: &Project, locked: &LockedPack, json: bo
 
 fn offered(session: &Session, project: &Project, id: &PackId, json: bool) -> Result<u8, Failure> {
     let gate = session.gate(project)?;
-    let installer = Installer::new(session.home.clone(), &*gate);
+    let bundle = session.bundle();
+    let way = WithBundle { network: &*gate, bundle: bundle.as_ref() };
+    let installer = Installer::new(session.home.clone(), &way);
     let options = Options { mode: session.index_mode(false), ..Options::new(session.start.clone()) };
     let loaded = Session::block_on(installer.index(project, &options))?.map_err(|error| {
         Failure::from(error).context(&format!("{id} is not installed, and the index cannot be asked for it"))

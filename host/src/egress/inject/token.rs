@@ -60,6 +60,16 @@ impl Token {
         &self.value
     }
 
+    /// What stands for a token where nothing is sent.
+    pub(in crate::egress) fn stand_in() -> Self {
+        let hour = Duration::from_secs(3600);
+        Self {
+            value: Secret::new("recorded".to_owned()),
+            good_until: (Instant::now() + hour, SystemTime::now() + hour),
+            accepted: AtomicBool::new(true),
+        }
+    }
+
     fn is_good(&self) -> bool {
         let (instant, time) = self.good_until;
         Instant::now() < instant && SystemTime::now() < time

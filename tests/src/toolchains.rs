@@ -1,0 +1,26 @@
+//! What `rig build` needs of the machine in a test: the compilers that `cargo xtask` installed, and the user's own cargo.
+
+use std::{env, path::PathBuf};
+
+use crate::{artifacts, run::Run};
+
+/// Variables of the machine that say where its compilers are and how they reach what they download.
+const HANDED_ON: [&str; 5] =
+    ["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "RIG_WASM_TOOLCHAIN", "CARGO_NET_OFFLINE"];
+
+/// A run that may build packs. It shares what was compiled for other builds of this checkout, and nothing else of the machine.
+pub fn for_builds(run: Run) -> Run {
+    let toolchains = artifacts::toolchains();
+    let mut run = run.env("RIG_TOOLCHAINS", toolchains.to_str().expect("a path in UTF-8"));
+    // The run's own HOME is an empty folder.
+    let home = env::home_dir().unwrap_or_else(|| PathBuf::from("/"));
+    for (name, folder) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
+        run = run.env(name, home.join(folder).to_str().expect("a path in UTF-8"));
+    }
+    for name in HANDED_ON {
+        if let Ok(value) = env::var(name) {
+            run = run.env(name, &value);
+        }
+    }
+    run
+}
