@@ -20,17 +20,14 @@ pub(crate) fn of(response: &Response) -> Error {
         (400, _, Some("rate_limit")) => Error::rate_limited(message),
         (429, ..) => response.failure(message).hint("make fewer calls at once"),
         // The service did its work, and somebody's bank or a check said no.
-        (402, ..) | (_, "card_error", _) => {
-            Error::conflict(message).hint("ask for another payment method")
-        }
+        (402, ..) | (_, "card_error", _) => Error::conflict(message).hint("ask for another payment method"),
         (_, "idempotency_error", _) => {
             Error::conflict(message).hint("make it a new call: this one's key was used for another request")
         }
-        (_, _, Some("resource_missing")) | (404, ..) => Error::not_found(message)
-            .hint("check the id; test mode and live mode have different objects"),
-        (409, ..) => {
-            Error::conflict(message).hint("make the call again later")
+        (_, _, Some("resource_missing")) | (404, ..) => {
+            Error::not_found(message).hint("check the id; test mode and live mode have different objects")
         }
+        (409, ..) => Error::conflict(message).hint("make the call again later"),
         _ => response.failure(message),
     };
     let failure = match code.or(Some(kind).filter(|kind| *kind == "idempotency_error")) {

@@ -181,13 +181,7 @@ fn the_reason_and_what_to_do_are_told() {
     } });
     let error = failing(Response::json(402, &declined));
     assert_eq!(error.message(), "Stripe: Your card has insufficient funds. (insufficient_funds)");
-    assert_eq!(
-        error.hints(),
-        [
-            "ask for another payment method",
-            "look at the parameter `payment_method`"
-        ]
-    );
+    assert_eq!(error.hints(), ["ask for another payment method", "look at the parameter `payment_method`"]);
     let limited = Response::json(429, &json!({ "error": { "message": "Slow" } })).header("Retry-After", "7");
     assert_eq!(failing(limited).hints()[0], "retry after 7 s");
     let long = json!({ "error": { "message": "ä".repeat(5000) } });

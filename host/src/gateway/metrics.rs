@@ -125,8 +125,7 @@ impl Metrics {
             return;
         }
         let (pack, tool) = (pack.to_owned(), tool.to_owned());
-        let counter =
-            self.calls.of(CallLabels { pack: pack.clone(), tool: tool.clone(), outcome }, Counter::default);
+        let counter = self.calls.of(CallLabels { pack: pack.clone(), tool: tool.clone(), outcome }, Counter::default);
         let histogram = self.durations.of(ToolLabels { pack, tool: tool.clone() }, || Histogram::new(BUCKETS));
         counter.inc();
         histogram.observe(seconds);

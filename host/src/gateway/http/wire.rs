@@ -77,7 +77,16 @@ pub(super) struct Wire<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) fn new(stream: S, phase: Phase) -> Self {
-        Self { stream, phase, due: Instant::now() + IDLE, alarm: None, late: false, asked: false, stall: None, own: None }
+        Self {
+            stream,
+            phase,
+            due: Instant::now() + IDLE,
+            alarm: None,
+            late: false,
+            asked: false,
+            stall: None,
+            own: None,
+        }
     }
 
     /// Ends the connection so that the client still reads its answer: closing while unread bytes are there would reset the
