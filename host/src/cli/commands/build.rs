@@ -1,18 +1,12 @@
 //! `rig build`: compile, ask the component for its tools, embed both manifest and tools.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
 };
 
-use rig_host::{
-    author::{self, sdk::Provided},
-    build,
-    sandbox::{CallLimits, PoolSize, Sandbox, ToolDef},
-};
+use rig_host::build;
 use rig_specs::Sha256;
-use rig_toolchain::{BuildOptions, Choice, Schemas, Step, Toolchain};
 
 use crate::cli::{
     args::Build,
@@ -21,8 +15,7 @@ use crate::cli::{
     session::Session,
 };
 
-/// How long `describe` may take. It only builds a list.
-const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
+mod compile;
 
 /// A pack that was built.
 pub struct Built {
@@ -44,72 +37,13 @@ pub fn make(session: &Session, dir: &Path, output: Option<&Path>) -> Result<Buil
         Some(path) => session.start.join(path),
         None => dir.join(format!("{}-{}.wasm", manifest.pack.id, manifest.pack.version)),
     };
-    let mut on_step = |step: Step| match step {
-        Step::Line(line) => session.ui.detail(&line),
-        step => session.ui.note(&step.to_string()),
-    };
-    let choice = match env::var("RIG_WASM_TOOLCHAIN") {
-        Ok(name) if !name.is_empty() => name.parse()?,
-        _ => Choice::default(),
-    };
-    let sdk = author::sdk::provide(&dir)?;
-    let toolchain = rig_toolchain::find_or_install(choice, &dir, &mut on_step)?;
-    let component = compile(session, &toolchain, &dir, sdk.as_ref(), &mut on_step)?;
-    let described = describe(&component)?;
+    let (component, described) = compile::pack(session, &dir, &manifest)?;
     let (bytes, pack) = build::assemble(&component, manifest, described)?;
     write(&output, &bytes)?;
 
     let tools = render::count(pack.tools.len(), "tool");
     session.ui.done(&format!("built {} {} with {tools}", pack.manifest.pack.id, pack.manifest.pack.version));
     Ok(Built { path: output, bytes })
-}
-
-/// Compiles a pack twice: what answers for the schemas of its tools is left out of the second one, which has the answers as
-/// constants.
-fn compile(
-    session: &Session,
-    toolchain: &Toolchain,
-    dir: &Path,
-    sdk: Option<&Provided>,
-    on_step: &mut dyn FnMut(Step),
-) -> Result<Vec<u8>, Failure> {
-    let alone = sdk.filter(|sdk| sdk.alone);
-    let shared = BuildOptions {
-        offline: session.offline,
-        library: Some(session.toolchains()),
-        alone_with: alone.map(|_| author::sdk::FOLDER.to_owned()),
-        // The user's own choice of a target folder stands.
-        target_dir: alone
-            .filter(|_| env::var_os("CARGO_TARGET_DIR").is_none())
-            .map(|sdk| session.home.cargo(&sdk.digest)),
-        ..BuildOptions::default()
-    };
-    let mut build = |schemas: Schemas| -> Result<Vec<u8>, Failure> {
-        let options = BuildOptions { schemas, ..shared.clone() };
-        let linked = rig_toolchain::build_pack(toolchain, dir, &options, on_step).map_err(|error| {
-            if let rig_toolchain::Error::Compile { stderr, .. } = &error
-                && !session.ui.verbose
-            {
-                // The compiler's own words, as it coloured them; with --verbose they have been shown already.
-                anstream::eprintln!("{}", stderr.trim_end());
-            }
-            Failure::from(error)
-        })?;
-        fs::read(&linked).map_err(|error| Failure::of(&error, "build again"))
-    };
-    let asked = describe(&build(Schemas::Asked)?)?;
-    let component = build(Schemas::Given(build::schemas(&asked)))?;
-    build::same_definitions(&asked, &describe(&component)?)?;
-    Ok(component)
-}
-
-/// Asks a component for its tools.
-fn describe(component: &[u8]) -> Result<Vec<ToolDef>, Failure> {
-    // Without the cache of compiled code: these bytes are not a pack yet, and change with every build.
-    let sandbox = Sandbox::new(PoolSize::SINGLE, None)?;
-    let program = sandbox.load(&Sha256::of(component), component)?;
-    let deadline = Instant::now() + DESCRIBE_TIMEOUT;
-    Ok(Session::block_on(program.describe(deadline, &CallLimits::default()))??)
 }
 
 pub fn read_manifest(dir: &Path) -> Result<rig_specs::manifest::Manifest, Failure> {
