@@ -64,6 +64,7 @@ fn a_pack_in_c_is_the_same_bytes_from_another_folder() {
 #[test]
 fn what_is_no_pack_is_told() {
     let project = Project::new();
+    fs::create_dir(project.dir().join("empty")).unwrap();
     project.write(
         "empty/rig-pack.toml",
         "[pack]\nid = \"x\"\nversion = \"1.0.0\"\ndisplay-name = \"X\"\ndescription = \"x\"\n",
