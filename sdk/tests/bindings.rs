@@ -1,6 +1,8 @@
 //! Holds the committed bindings equal to what the WIT world generates: `src/bindings.rs` for Rust, which spares packs the generator,
 //! most of a clean build, and `c/bindings.h` and `.c`. `UPDATE_BINDINGS=1 cargo test -p rig-sdk --test bindings` writes them anew.
 
+#![allow(clippy::expect_used, reason = "all of this program is tests")]
+
 use std::{fs, path::Path};
 
 use wit_bindgen_core::{

@@ -10,6 +10,7 @@ use std::{
 use crate::{
     Error, Language, Step,
     process::{self, Stopped},
+    tools::Tool,
 };
 
 mod c;
@@ -50,6 +51,20 @@ pub fn build_foreign(
         Language::C => c::build(dir, work.path(), options, on_step),
         Language::Rust => Err(Error::NoSource(dir.clone())),
     }
+}
+
+/// Whether what compiles the pack in a folder is installed in `tools`; so it is for Rust, which needs nothing of it.
+///
+/// # Errors
+/// When the folder holds the source of no pack.
+pub fn has_tools(dir: &Path, tools: &Path) -> Result<bool, Error> {
+    let tool = match Language::of(dir)? {
+        Language::Rust => return Ok(true),
+        Language::Python => Tool::ComponentizePy,
+        Language::JavaScript => Tool::ComponentizeQjs,
+        Language::C => Tool::Zig,
+    };
+    Ok(tool.folder(tools, true, &mut |_| ()).is_ok())
 }
 
 /// Writes files into a folder.

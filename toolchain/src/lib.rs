@@ -26,7 +26,7 @@ mod tools;
 
 pub use error::Error;
 pub use find::{Choice, Route, Search, Toolchain, find_or_install, installed};
-pub use foreign::{ForeignOptions, build_foreign};
+pub use foreign::{ForeignOptions, build_foreign, has_tools};
 pub use language::Language;
 pub use pack::{BuildOptions, Schemas, build_pack};
 pub use step::Step;

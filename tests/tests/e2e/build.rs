@@ -46,3 +46,34 @@ fn a_pack_is_the_same_bytes_from_another_folder() {
     let named = project.root().to_str().unwrap();
     assert!(!String::from_utf8_lossy(&built).contains(named), "it names a folder of this machine");
 }
+
+#[test]
+fn a_pack_in_c_is_the_same_bytes_from_another_folder() {
+    if !toolchains::has_built("stars-c") {
+        return;
+    }
+    let project = Project::new();
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    copy(&checkout.join("example-packs/languages/c"), &project.dir().join("somewhere/else"));
+    let run = toolchains::for_builds(project.run(["build", "somewhere/else", "-o", "c.wasm", "--offline"]));
+    run.timeout(LIMIT).output().ok();
+    let built = fs::read(project.dir().join("c.wasm")).unwrap();
+    assert!(built == packs::built("stars-c"), "{} and {} bytes", built.len(), packs::built("stars-c").len());
+}
+
+#[test]
+fn what_is_no_pack_is_told() {
+    let project = Project::new();
+    fs::create_dir(project.dir().join("empty")).unwrap();
+    project.write(
+        "empty/rig-pack.toml",
+        "[pack]\nid = \"x\"\nversion = \"1.0.0\"\ndisplay-name = \"X\"\ndescription = \"x\"\n",
+    );
+    let output = project.rig(&["build", "empty"]);
+    output.fails_with(1).explains(&["holds no source of a pack", "app.py (Python)", "pack.js (JavaScript)"]);
+    project.write("empty/app.py", "import nothing_of_that_name\n");
+    if toolchains::has_built("stars-python") {
+        let output = toolchains::for_builds(project.run(["build", "empty"])).timeout(LIMIT).output();
+        output.fails_with(1).explains(&["the package `empty` does not compile", "nothing_of_that_name"]);
+    }
+}

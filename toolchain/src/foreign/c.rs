@@ -57,7 +57,8 @@ pub(super) fn build(
     // The helper's own sources by names that are the same everywhere, and those of the pack relative to its folder.
     command.arg("-I").arg(work.join("rig")).arg(format!("-ffile-prefix-map={}=/rig", work.display()));
     command.args(sources(dir));
-    command.args(HELPER.iter().filter(|(name, _)| name.ends_with(".c")).map(|(name, _)| work.join("rig").join(name)));
+    let helper = HELPER.iter().map(|(name, _)| work.join("rig").join(name));
+    command.args(helper.filter(|path| path.extension().is_some_and(|extension| extension == "c")));
     command.arg("-o").arg(work.join("module.wasm"));
     command.env("ZIG_GLOBAL_CACHE_DIR", folder.join("cache")).env("ZIG_LOCAL_CACHE_DIR", work.join("cache"));
     command.current_dir(dir);
