@@ -33,7 +33,7 @@ pub fn text(value: &Value) -> String {
 
 /// Any JSON object, kept as the text that it was written as: numbers keep their digits, keys their order, and nothing is built in
 /// memory. Use it for what a tool only hands on: from its arguments, from a response, into its output, into a request. Other readers
-/// and writers of serde than the SDK's own, such as a field with `#[serde(flatten)]` around it, do not know it.
+/// of serde than the SDK's own, such as a field with `#[serde(flatten)]` around it, do not know it.
 #[derive(Debug, Clone)]
 pub struct Object(Box<str>);
 
@@ -61,7 +61,21 @@ impl PartialEq for Object {
 
 impl Serialize for Object {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_newtype_struct(read::RAW, self.get())
+        serializer.serialize_newtype_struct(read::RAW, &Raw(self.get()))
+    }
+}
+
+/// The text of an object, as the SDK's own writer takes it. Tests look at answers through `serde_json` too, which gets the object.
+struct Raw<'a>(&'a str);
+
+impl Serialize for Raw<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[cfg(not(target_arch = "wasm32"))]
+        if serializer.is_human_readable() {
+            let value: Value = serde_json::from_str(self.0).map_err(serde::ser::Error::custom)?;
+            return value.serialize(serializer);
+        }
+        serializer.serialize_str(self.0)
     }
 }
 

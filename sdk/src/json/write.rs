@@ -201,7 +201,7 @@ impl<'a> ser::Serializer for &'a mut Writer {
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &str, value: &T) -> Result {
         if name == RAW {
-            let text = value.serialize(Text)?;
+            let text = value.serialize(Text { raw: true })?;
             self.put(&text);
             return Ok(());
         }
@@ -315,7 +315,7 @@ impl SerializeMap for Elements<'_> {
     type Error = Fault;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result {
-        let name = key.serialize(Text)?;
+        let name = key.serialize(Text { raw: false })?;
         self.writer.field(&name);
         Ok(())
     }

@@ -8,7 +8,10 @@ use serde::{
 use crate::json::fault::{Fault, Result};
 
 /// What is a text, or written as one where it is the key of a map.
-pub(super) struct Text;
+pub(super) struct Text {
+    /// Whether it is the text of an `Object`, which asks.
+    pub(super) raw: bool,
+}
 
 #[cold]
 fn refuse<T>() -> Result<T> {
@@ -41,6 +44,10 @@ impl ser::Serializer for Text {
     type SerializeMap = Impossible<String, Fault>;
     type SerializeStruct = Impossible<String, Fault>;
     type SerializeStructVariant = Impossible<String, Fault>;
+
+    fn is_human_readable(&self) -> bool {
+        !self.raw
+    }
 
     as_text!(serialize_str &str, serialize_char char, serialize_bool bool, serialize_u8 u8, serialize_u16 u16, serialize_u32 u32,
         serialize_u64 u64, serialize_u128 u128, serialize_i8 i8, serialize_i16 i16, serialize_i32 i32, serialize_i64 i64,
