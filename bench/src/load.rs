@@ -45,6 +45,8 @@ pub(crate) struct Found {
     pub(crate) p50: f64,
     /// The same, exceeded by one answer in a hundred.
     pub(crate) p99: f64,
+    /// The longest of all.
+    pub(crate) longest: f64,
 }
 
 impl Load {
@@ -86,7 +88,7 @@ async fn generate(load: Load) -> Result<Found, Failure> {
         let index = (times.len() as f64 * part) as usize;
         times.get(index.min(times.len().saturating_sub(1))).map_or(f64::NAN, |nanos| *nanos as f64 / 1e3)
     };
-    Ok(Found { rate: times.len() as f64 * 1e3 / load.millis as f64, p50: at(0.5), p99: at(0.99) })
+    Ok(Found { rate: times.len() as f64 * 1e3 / load.millis as f64, p50: at(0.5), p99: at(0.99), longest: at(1.0) })
 }
 
 /// The times in nanoseconds of the answers that were complete between the two moments.

@@ -2,14 +2,16 @@
 //!
 //! In one run, on the same component and the same inputs: the echo tool as native code, bare wasmtime (a fresh instance, the same
 //! settings), and rig's whole call pipeline in process. Then whole processes: `rig call` with a warm cache against `rig --version`;
-//! the gateway over HTTP against a bare axum handler that runs the component; MCP over stdio against a Node server on the official SDK.
+//! the gateway over HTTP against a bare axum handler that runs the component, and beside guests in endless loops; MCP over stdio against
+//! a Node server on the official SDK.
 //! Only ratios and differences within the run are judged; the exit code is 1 when one is beyond its bound.
 //!
-//! `--only pipeline|start|gateway|stdio` runs one part, `--json FILE` writes the figures for programs.
+//! `--only pipeline|start|gateway|beside|stdio` runs one part, `--json FILE` writes the figures for programs.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints its findings")]
 
 mod bare;
 mod bare_http;
+mod beside;
 mod figures;
 mod gateway;
 mod inputs;
@@ -32,7 +34,7 @@ const PIPELINE_BOUNDS: [(&str, f64); 2] = [("100 B", 2.0), ("10 KB", 1.2)];
 const COLD_START_BOUND: f64 = 40.0;
 
 /// The parts of a run, in order.
-const PARTS: [&str; 4] = ["pipeline", "start", "gateway", "stdio"];
+const PARTS: [&str; 5] = ["pipeline", "start", "gateway", "beside", "stdio"];
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -102,6 +104,9 @@ fn run(options: &Options<'_>) -> Result<bool, Failure> {
     let (_, small) = inputs::all().swap_remove(0);
     if options.wants("gateway") {
         figures.extend(gateway::measure(&scratch, &small)?);
+    }
+    if options.wants("beside") {
+        figures.extend(beside::measure(&scratch, &small)?);
     }
     if options.wants("stdio") {
         figures.extend(stdio::measure(&scratch, &small)?);

@@ -18,6 +18,7 @@ const RUNS: usize = 25;
 pub(crate) struct Scratch {
     folder: tempfile::TempDir,
     binary: PathBuf,
+    probe: PathBuf,
 }
 
 impl Scratch {
@@ -26,12 +27,18 @@ impl Scratch {
             Some(path) => path.into(),
             None => std::env::current_exe()?.with_file_name("rig"),
         };
-        let scratch = Self { folder: tempfile::tempdir()?, binary };
+        let scratch = Self { folder: tempfile::tempdir()?, binary, probe: packs.probe.canonicalize()? };
         let index = packs.dir.join("pack_index.json").canonicalize()?;
         let index = index.to_str().ok_or("the path of the index is not text")?;
         scratch.run(&["init", "--index-url", index])?;
         scratch.run(&["install", "echo", "--yes"])?;
         Ok(scratch)
+    }
+
+    /// Adds the pack whose tools misbehave.
+    pub(crate) fn install_probe(&self) -> Result<(), Failure> {
+        let probe = self.probe.to_str().ok_or("the path of the probe pack is not text")?;
+        self.run(&["install", probe, "--yes"]).map(drop)
     }
 
     /// `rig` with these words in the project.

@@ -28,20 +28,24 @@ pub(crate) struct Packs {
     pub(crate) dir: PathBuf,
     /// The echo pack.
     pub(crate) echo: Vec<u8>,
+    /// The file of the pack whose tools misbehave.
+    pub(crate) probe: PathBuf,
 }
 
 /// Finds what `cargo xtask build-packs` made.
 pub(crate) fn packs() -> Result<Packs, Failure> {
     let dir = std::env::var_os("RIG_TEST_PACKS").map_or_else(|| PathBuf::from("target/packs"), PathBuf::from);
-    let entries =
-        std::fs::read_dir(&dir).map_err(|error| format!("{}: {error}; run `cargo xtask bench`", dir.display()))?;
-    let is_echo = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.starts_with("echo-") && path.extension().is_some_and(|ending| ending == "wasm")
+    let find = |prefix: &str| -> Result<PathBuf, Failure> {
+        let missing = |why: &str| format!("{}: {why}; run `cargo xtask bench`", dir.display());
+        let entries = std::fs::read_dir(&dir).map_err(|error| missing(&error.to_string()))?;
+        let is_it = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            name.starts_with(prefix) && path.extension().is_some_and(|ending| ending == "wasm")
+        };
+        let found = entries.flatten().map(|entry| entry.path()).find(is_it);
+        found.ok_or_else(|| missing(&format!("there is no pack {prefix}*")).into())
     };
-    let echo = entries.flatten().map(|entry| entry.path()).find(is_echo);
-    let echo = echo.ok_or_else(|| format!("there is no echo pack in {}; run `cargo xtask bench`", dir.display()))?;
-    Ok(Packs { echo: std::fs::read(echo)?, dir })
+    Ok(Packs { echo: std::fs::read(find("echo-")?)?, probe: find("probe-")?, dir })
 }
 
 /// The tool as a function of this process.

@@ -1,6 +1,7 @@
 //! The audit log: one row for every call, chained by hashes, committed before the answer is sent.
 //!
-//! [`Audit`] is the one way to write. [`read`] queries, verifies and exports what is there; it needs no running gateway. What a row
+//! [`Audit`] is the one way to write: to the chain itself, or, for processes that live long, to a journal whose rows move into the
+//! chain some milliseconds later. [`read`] queries, verifies and exports what is there; it needs no running gateway. What a row
 //! holds is decided by the call pipeline; nothing here looks at arguments or secrets.
 //!
 //! Several processes write to one log at the same time: a gateway, `rig call`, `rig approve`. What the chain can and cannot show is
@@ -19,10 +20,15 @@ use serde_json::{Map, Value};
 
 mod anchor;
 mod chain;
+mod intake;
+mod journal;
+mod left;
 mod log;
 mod queue;
 pub mod read;
 mod retention;
+mod row_bytes;
+mod schema;
 mod summary;
 mod upkeep;
 mod writer;
@@ -54,13 +60,13 @@ pub struct Row {
     /// The tool as it was asked for.
     pub tool: String,
     /// Its pack; empty when the tool is unknown.
-    pub pack: String,
+    pub pack: Arc<str>,
     /// The pack's version.
-    pub pack_version: String,
+    pub pack_version: Arc<str>,
     /// `sha256:` of the pack's component.
-    pub pack_hash: String,
+    pub pack_hash: Arc<str>,
     /// Of the snapshot.
-    pub interface_hash: String,
+    pub interface_hash: Arc<str>,
     /// `sha256:` of the canonical JSON of the arguments.
     pub input_hash: String,
     /// How the call ended; none for an intent.
@@ -169,7 +175,7 @@ impl AuditError {
             }
             Self::Read { .. } => "check who owns the file and what its permissions are".into(),
             Self::Damaged { path, .. } => format!(
-                "keep {0} with {0}-wal and {0}-shm for a look at what happened: move them away; a new log is begun then",
+                "keep every file whose name begins with {0} for a look at what happened: move them away; a new log is begun then",
                 path.display()
             ),
             Self::Unknown { .. } => "name another file in audit_db_path of rig.yaml, or update rig".into(),
@@ -238,8 +244,11 @@ impl Audit {
         Self { _last: Arc::new(Last(Arc::clone(&shared))), shared }
     }
 
-    /// Begins to remove old rows, now and every hour, where the project asks for it. For processes that run for long.
+    /// Prepares for many rows: they go to a journal first, and old ones are removed now and every hour where the project asks for it.
+    /// For processes that run for long.
     pub fn start_upkeep(&self) {
+        self.shared.intake.want();
+        self.shared.upkeep.ask(&self.shared, Job::TakeInLeft);
         if self.shared.settings.retention_days.is_some() {
             self.shared.upkeep.ask(&self.shared, Job::Retain);
         }
@@ -251,7 +260,7 @@ impl Audit {
     /// When it cannot be written now. It is kept, and written as soon as the file can be written again; unless the error is
     /// [`AuditError::Lost`], or the process ends before.
     pub async fn record(&self, row: Row) -> Result<(), AuditError> {
-        self.shared.record(row, true).await
+        self.shared.record(row, true).await.map(drop)
     }
 
     /// Adds a row that is on the disk when this returns.
@@ -259,8 +268,8 @@ impl Audit {
     /// # Errors
     /// When it cannot be written. It is not kept: what it announces must not happen.
     pub async fn record_durably(&self, row: Row) -> Result<(), AuditError> {
-        self.shared.record(row, false).await?;
-        self.shared.sync().await
+        let taken = self.shared.record(row, false).await?;
+        self.shared.sync(taken).await
     }
 
     /// Says why rows cannot be written at the moment, if they cannot.

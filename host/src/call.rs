@@ -259,7 +259,7 @@ struct Running<'a> {
     caller: &'a Arc<Caller>,
     tool: &'a Tool,
     request: &'a Request,
-    /// The id of the call, and the key that all its attempts share.
+    /// The id of the call, which all its attempts share.
     id: &'a str,
     /// The risk class that counts.
     risk: RiskClass,

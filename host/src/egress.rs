@@ -3,9 +3,10 @@
 //!
 //! - `allow` reads a URL once, strictly, and matches it with the rules that were granted. Pure.
 //! - `network` tells public addresses from all others. Pure.
-//! - `inject` puts secrets into a request. Nothing else takes a value out for sending.
+//! - `inject` puts secrets into a request, or the tokens that they are traded for. Nothing else takes a value out for sending.
 //! - `client` dials out. Nothing else in rig does, the downloads of the install flow included.
 //! - `redact` blanks secrets in answers and errors.
+//! - `tape` records what passes, or answers from a recording in place of `client`.
 //! - `call` is the order of all that for one request, and the record of it.
 //!
 //! A [`Gate`] is made once; a [`Reach`] once for each pack; a [`CallEgress`] for each call, so that nothing of one call is left for
@@ -23,6 +24,7 @@ mod inject;
 pub mod limits;
 mod network;
 mod redact;
+mod tape;
 #[cfg(test)]
 mod testing;
 
@@ -34,7 +36,9 @@ pub use client::{
     download::Download,
     remote::{Answered, Remote, RemoteError},
 };
+pub use inject::token::CredentialError;
 pub use redact::Redactor;
+pub use tape::{Exchange, Sent, Tape};
 
 /// How rig reaches the network: `network` of `rig.yaml`, with its paths resolved.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -58,6 +58,12 @@ impl Home {
         self.root.join("cache").join("toolchains")
     }
 
+    /// Where cargo keeps what packs depend on once compiled, shared by all packs on that SDK.
+    #[must_use]
+    pub fn cargo(&self, sdk: &Sha256) -> PathBuf {
+        self.root.join("cache").join("cargo").join(&sdk.hex()[..16])
+    }
+
     /// Where the heads of audit logs are remembered: outside the projects whose logs they are about.
     #[must_use]
     pub fn anchors(&self) -> PathBuf {

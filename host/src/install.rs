@@ -13,6 +13,7 @@ use semver::Version;
 use crate::home::Home;
 
 mod apply;
+pub mod bundle;
 pub mod consent;
 mod error;
 pub mod fetch;
@@ -32,6 +33,7 @@ mod flow_tests;
 pub(crate) mod test_packs;
 
 pub use apply::{Committed, Done, uninstall};
+pub use bundle::{Bundle, WithBundle};
 pub use consent::ConsentRequest;
 pub use error::{InstallError, LoadError};
 pub use fetch::Progress;

@@ -9,6 +9,7 @@
 
 pub mod approvals;
 pub mod audit;
+pub mod author;
 pub mod build;
 pub mod call;
 pub mod egress;

@@ -23,6 +23,12 @@ impl Secret {
         Self(Zeroizing::new(value))
     }
 
+    /// Whether it is too short to be looked for in answers.
+    #[must_use]
+    pub fn is_shorter_than(&self, bytes: usize) -> bool {
+        self.0.len() < bytes
+    }
+
     /// The value. Called where requests are built and answers are redacted, and nowhere else.
     pub(crate) fn expose(&self) -> &str {
         &self.0

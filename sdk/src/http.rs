@@ -81,8 +81,8 @@ pub fn request(method: &str, url: impl Into<String>) -> Request {
 }
 
 impl Request {
-    /// Appends path segments to the URL, each percent-encoded, so that no argument can change which resource is meant. Empty,
-    /// `.` and `..` segments are refused: `send` answers a `validation_error`.
+    /// Appends path segments to the URL, each percent-encoded, so that no argument can change which resource is meant. What has no
+    /// place in a path, such as an empty text or `..`, is refused: `send` answers a `validation_error`. See [`path`].
     pub fn path(mut self, segments: &[&str]) -> Self {
         match path(segments) {
             Ok(path) => {

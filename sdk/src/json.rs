@@ -24,6 +24,13 @@ mod write;
 pub(crate) use read::from_str;
 pub(crate) use write::to_string;
 
+/// A value as JSON text, written by the code that answers are written with: `Value`'s own would be in the pack a second time.
+#[must_use]
+pub fn text(value: &Value) -> String {
+    // A value has no key that is no text and no number that is none: it can be written.
+    to_string(value).unwrap_or_default()
+}
+
 /// Any JSON object, kept as the text that it was written as: numbers keep their digits, keys their order, and nothing is built in
 /// memory. Use it for what a tool only hands on: from its arguments, from a response, into its output, into a request. Other readers
 /// and writers of serde than the SDK's own, such as a field with `#[serde(flatten)]` around it, do not know it.

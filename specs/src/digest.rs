@@ -49,13 +49,19 @@ impl Sha256 {
     /// The 64 hex digits, without the prefix.
     #[must_use]
     pub fn hex(&self) -> String {
-        hex::encode(self.0)
+        let mut digits = vec![0; 64];
+        let _ = hex::encode_to_slice(self.0, &mut digits);
+        String::from_utf8(digits).unwrap_or_default()
     }
 }
 
 impl fmt::Display for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sha256:{}", self.hex())
+        let mut digits = [0; 64];
+        // Twice as many digits as bytes: it fits, and is ASCII.
+        let _ = hex::encode_to_slice(self.0, &mut digits);
+        f.write_str("sha256:")?;
+        f.write_str(std::str::from_utf8(&digits).unwrap_or_default())
     }
 }
 

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
 
-use crate::{PackId, Sha256};
+use crate::{PackId, Sha256, manifest::EmbeddedPack, rtp::interface_hash};
 
 /// An index file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +22,102 @@ pub struct Index {
 
 /// The version of the index format that this code reads and writes.
 pub const API_VERSION: u32 = 1;
+
+/// The name of the file in a folder that is an index.
+pub const FILE: &str = "pack_index.json";
+
+/// A component to be put into an index.
+#[derive(Debug, Clone, Copy)]
+pub struct Release<'a> {
+    /// What it says about itself.
+    pub pack: &'a EmbeddedPack,
+    /// Of its bytes.
+    pub sha256: Sha256,
+    /// In bytes.
+    pub size: u64,
+    /// Where the bytes are.
+    pub url: &'a str,
+    /// Who answers for the pack; what the index says already when absent.
+    pub publisher: Option<&'a Publisher>,
+}
+
+/// A version that an index has with other bytes. What is released never changes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{pack} {version} is in the index already, with other bytes ({found})")]
+pub struct OtherBytes {
+    /// The pack.
+    pub pack: PackId,
+    /// The version.
+    pub version: Version,
+    /// Of the bytes that the index names.
+    pub found: Sha256,
+}
+
+impl Index {
+    /// An index without packs.
+    #[must_use]
+    pub fn empty(generated_at: String) -> Self {
+        Self { api_version: API_VERSION, generated_at, packs: BTreeMap::new() }
+    }
+
+    /// Adds a release. What the index says about the pack as a whole comes from its newest version. Other packs and versions stay.
+    ///
+    /// # Errors
+    /// [`OtherBytes`].
+    pub fn add(&mut self, release: &Release<'_>) -> Result<(), OtherBytes> {
+        let manifest = &release.pack.manifest;
+        let info = &manifest.pack;
+        let entry = self.packs.entry(info.id.clone()).or_insert_with(|| IndexPack {
+            display_name: info.display_name.clone(),
+            description: info.description.clone(),
+            homepage: info.homepage.clone(),
+            tags: info.tags.clone(),
+            publisher: None,
+            wasm: None,
+            python: None,
+            node: None,
+        });
+        let versions = &mut entry.wasm.get_or_insert_with(|| WasmReleases { versions: BTreeMap::new() }).versions;
+        match versions.get(&info.version).map(|known| known.sha256) {
+            Some(found) if found != release.sha256 => {
+                return Err(OtherBytes { pack: info.id.clone(), version: info.version.clone(), found });
+            }
+            // Perhaps withdrawn since: that stays.
+            Some(_) => {}
+            None => {
+                let new = WasmRelease {
+                    sha256: release.sha256,
+                    size: release.size,
+                    urls: vec![release.url.to_owned()],
+                    min_rig: info.min_rig.clone(),
+                    yanked: false,
+                    dependencies: manifest.dependencies.clone(),
+                    interface_hash: Some(interface_hash(release.pack.tools.iter().map(|tool| &tool.def))),
+                };
+                versions.insert(info.version.clone(), new);
+            }
+        }
+        if versions.last_key_value().is_some_and(|(newest, _)| *newest == info.version) {
+            entry.display_name.clone_from(&info.display_name);
+            entry.description.clone_from(&info.description);
+            entry.homepage.clone_from(&info.homepage);
+            entry.tags.clone_from(&info.tags);
+        }
+        if let Some(publisher) = release.publisher {
+            entry.publisher = Some(publisher.clone());
+        }
+        Ok(())
+    }
+
+    /// As the text of a file.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        // Its keys are texts and its values plain data, which cannot fail.
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+}
 
 /// One pack in an index.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,7 +1,7 @@
 //! The pack manifest, `rig-pack.toml`: what a pack is and what it asks for. `rig build` embeds it in the component, together with
 //! the pack's own description of its tools, so that both are covered by the component's hash and read without running it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use semver::{Version, VersionReq};
@@ -12,7 +12,7 @@ use crate::{ByteSize, PackId, rtp::PackTool};
 mod check;
 mod shared;
 
-pub use check::{is_env_name, is_hosts_own};
+pub use check::{is_env_name, is_hosts_own, token_host};
 
 /// The name of the component's custom section that holds an [`EmbeddedPack`] as JSON.
 pub const SECTION: &str = "rig-pack";
@@ -76,6 +76,9 @@ pub struct PackInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub min_rig: Option<Version>,
+    /// Whether the pack may be put into an index.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub publish: bool,
 }
 
 /// One `[[network]]` entry: a request passes when one entry matches it in every part.
@@ -170,7 +173,19 @@ pub enum Inject {
         /// The name of the field.
         name: String,
     },
+    /// `Authorization: Bearer <access token>`. The secret is the JSON key of a service account; the host signs a request with it,
+    /// trades that for access tokens, and keeps them until shortly before they expire (RFC 7523).
+    Oauth2ServiceAccount {
+        /// What the tokens are for.
+        scopes: Vec<String>,
+        /// Where the host gets the tokens, an https URL. The key must name the same one: nothing is signed for another place.
+        #[serde(rename = "token-url", default = "default_token_url", skip_serializing_if = "is_default_token_url")]
+        token_url: String,
+    },
 }
+
+/// The token endpoint that the keys of Google's service accounts name.
+pub const GOOGLE_TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
 
 /// One setting, `[config.NAME]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -269,6 +284,17 @@ impl Capabilities {
         *self == Self::default()
     }
 
+    /// The token endpoints that the host itself posts to for the pack's secrets: host and path, each once.
+    #[must_use]
+    pub fn token_endpoints(&self) -> BTreeSet<(&str, &str)> {
+        let injects = self.secrets.values().flat_map(|decl| &decl.inject);
+        let urls = injects.filter_map(|inject| match inject {
+            Inject::Oauth2ServiceAccount { token_url, .. } => token_host(token_url),
+            _ => None,
+        });
+        urls.collect()
+    }
+
     /// Whether everything here is also in `asked`: a grant may be narrower than the manifest, never wider.
     #[must_use]
     pub fn is_within(&self, asked: &Self) -> bool {
@@ -323,6 +349,16 @@ impl EmbeddedPack {
     pub const FORMAT: u32 = 1;
 }
 
+const fn yes() -> bool {
+    true
+}
+
+// `skip_serializing_if` hands over a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+const fn is_true(value: &bool) -> bool {
+    *value
+}
+
 // `skip_serializing_if` hands over a reference.
 #[allow(clippy::trivially_copy_pass_by_ref)]
 const fn is_false(value: &bool) -> bool {
@@ -331,6 +367,14 @@ const fn is_false(value: &bool) -> bool {
 
 const fn default_scheme() -> Scheme {
     Scheme::Https
+}
+
+fn default_token_url() -> String {
+    GOOGLE_TOKEN_URL.into()
+}
+
+fn is_default_token_url(url: &str) -> bool {
+    url == GOOGLE_TOKEN_URL
 }
 
 fn default_methods() -> Vec<String> {

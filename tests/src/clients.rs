@@ -68,7 +68,7 @@ impl Clients {
     #[allow(clippy::print_stdout, reason = "what is skipped on a machine is said")]
     pub fn find() -> Option<Self> {
         let dir = artifacts::clients();
-        let missing = ["node", "python"].iter().find(|group| !dir.join(group).join(".stamp").is_file());
+        let missing = ["node", "python", "sdks"].iter().find(|group| !dir.join(group).join(".stamp").is_file());
         let Some(group) = missing else { return Some(Self { dir }) };
         let why = format!("{} is not installed: `cargo xtask clients` does that", dir.join(group).display());
         let required = env::var_os("RIG_TEST_CLIENTS").is_some_and(|value| value == "required");
@@ -88,6 +88,11 @@ impl Clients {
     /// A run of an installed Python program, for example `python` itself.
     pub fn python(&self, project: &Project, program: &str) -> Run {
         project.run_other(&self.dir.join("python/venv/bin").join(program))
+    }
+
+    /// Python with the services' official SDKs.
+    pub(crate) fn sdk_python(&self) -> PathBuf {
+        self.dir.join("sdks/venv/bin/python")
     }
 
     /// Connects a client to rig in a project, has it do the steps, and returns what it saw. What a plan and its steps can say

@@ -2,13 +2,31 @@
 //!
 //! A block counts when the line before it is `<!-- tested -->`. Commands stand after `$ `; a backslash at the end of a line continues
 //! one on the next. Whatever follows up to the next command is what it prints, stdout and stderr as a terminal shows them, and
-//! `(exit code N)` at the end when that is not 0. Blocks without the mark are not looked at.
+//! `(exit code N)` at the end when that is not 0. A block after `<!-- append: PATH -->` is what the reader adds to that file. Blocks
+//! without a mark are not looked at.
 
 use std::ops::Range;
 
 /// The line that marks the next block as one to be held true.
 pub const MARK: &str = "<!-- tested -->";
 const PROMPT: &str = "$ ";
+
+/// The beginning of the line that marks the next block as one to be added to a file.
+pub const APPEND: &str = "<!-- append: ";
+
+/// The blocks that a reader adds to files: the line, from 0, that each starts on, the file, and the text.
+#[must_use]
+pub fn additions(page: &str) -> Vec<(usize, String, String)> {
+    let lines: Vec<&str> = page.lines().collect();
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let Some(file) = line.strip_prefix(APPEND).and_then(|rest| rest.strip_suffix(" -->")) else { continue };
+        assert!(lines[at + 1].starts_with("```"), "line {}: a block follows the mark of {file}", at + 2);
+        let body: Vec<&str> = lines[at + 2..].iter().copied().take_while(|line| *line != "```").collect();
+        found.push((at + 2, file.to_owned(), body.join("\n") + "\n"));
+    }
+    found
+}
 
 /// One command of a page and what the page says it prints.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,6 +147,12 @@ one
             ]
         );
         assert_eq!(steps[0].line(), 5);
+    }
+
+    #[test]
+    fn what_a_reader_adds_to_files() {
+        let page = "# Page\n\n<!-- append: src/lib.rs -->\n```rust\n\nfn a() {}\n```\n";
+        assert_eq!(additions(page), [(4, "src/lib.rs".to_owned(), "\nfn a() {}\n".to_owned())]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! - [`Upstream`]: stands in for the services that packs talk to, under their real names, over real TLS.
 //! - [`IndexServer`]: serves an index and its components over loopback HTTP, as badly as a test wants.
 //! - [`Gateway`]: a running `rig serve`, and plain HTTP to it. [`Talk`]: `rig serve mcp` over its pipes. [`Clients`]: the official MCP clients and other outside programs.
+//! - [`sdk`]: the services' official SDKs, to hold what a pack sends against what they send.
 //! - [`packs`]: components and indexes to install, good and bad. [`guest`]: packs that do what a test writes down in text.
 //! - [`console`]: the commands of the documentation and what it says they print.
 //!
@@ -35,6 +36,7 @@ mod upstream;
 pub mod console;
 pub mod guest;
 pub mod packs;
+pub mod sdk;
 pub mod toolchains;
 
 pub use artifacts::rig as rig_path;

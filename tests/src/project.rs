@@ -44,10 +44,13 @@ impl Project {
         project
     }
 
-    /// A project with the built packs of these names installed.
+    /// A project with the built packs of these names installed; its index names them and those of [`Project::new`].
     #[must_use]
     pub fn with(ids: &[&str]) -> Self {
-        let project = Self::new();
+        let project = Self::empty();
+        let mut offered = vec!["echo", "github"];
+        offered.extend(ids.iter().filter(|id| !["echo", "github"].contains(id)));
+        project.offer(&offered.into_iter().map(packs::built).collect::<Vec<_>>());
         project.install(ids);
         project
     }

@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -45,6 +46,10 @@ pub struct BuildOptions {
     /// Where cargo works; `wasm` in the package's own target folder when absent. It must not be the target folder of a cargo
     /// that waits for this build: both would wait for one lock.
     pub target_dir: Option<PathBuf>,
+    /// The folder of a dependency inside the package's own, relative to it, when the two are all that is compiled from folders of this
+    /// machine. The flags then name no folder of the single package, so that packages which share a target folder share what they
+    /// depend on.
+    pub alone_with: Option<String>,
     /// Where the standard library is kept when it had to be compiled; a folder in the target folder when absent.
     pub library: Option<PathBuf>,
     /// Refuse to change `Cargo.lock`.
@@ -69,7 +74,7 @@ pub fn build_pack(
 ) -> Result<PathBuf, Error> {
     let package = Package::read(toolchain, crate_dir)?;
     let target_dir = options.target_dir.clone().unwrap_or_else(|| package.target_dir.join("wasm"));
-    let given = schemas_file(&package, &target_dir, &options.schemas)?;
+    let given = schemas_file(&package, &target_dir, options)?;
     let sysroot = match toolchain.route {
         Route::Rustup => None,
         Route::Debian => {
@@ -77,7 +82,8 @@ pub fn build_pack(
             Some(library::sysroot(toolchain, &cache, options.offline, on_step)?)
         }
     };
-    let flags = rustflags(toolchain, &package, &target_dir, sysroot.as_deref());
+    let inner = options.alone_with.as_deref();
+    let flags = rustflags(toolchain, &package, &target_dir, sysroot.as_deref(), inner);
     let mut command = compile_command(toolchain, &package, &target_dir, options, given.as_deref());
     command.env("CARGO_ENCODED_RUSTFLAGS", flags.join(FLAG_SEPARATOR));
     if !matches!(options.schemas, Schemas::Given(_)) {
@@ -96,10 +102,17 @@ pub fn build_pack(
 }
 
 /// Writes given schemas to a file of the target folder, unless they are there already: a file that stays is nothing to compile for.
-fn schemas_file(package: &Package, target_dir: &Path, schemas: &Schemas) -> Result<Option<PathBuf>, Error> {
-    let Schemas::Given(schemas) = schemas else { return Ok(None) };
+fn schemas_file(package: &Package, target_dir: &Path, options: &BuildOptions) -> Result<Option<PathBuf>, Error> {
+    let Schemas::Given(schemas) = &options.schemas else { return Ok(None) };
     let folder = target_dir.join("rig");
-    let path = folder.join(&package.name).with_added_extension("json");
+    let mut name = package.name.clone();
+    if options.alone_with.is_some() {
+        // Packages of one name may share the target folder.
+        let mut hasher = DefaultHasher::new();
+        package.dir.hash(&mut hasher);
+        name = format!("{name}-{:016x}", hasher.finish());
+    }
+    let path = folder.join(name).with_added_extension("json");
     if fs::read_to_string(&path).is_ok_and(|old| old == *schemas) {
         return Ok(Some(path));
     }
@@ -131,11 +144,21 @@ fn compile_command(
     }
     command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", LINKER);
     command.env_remove(SCHEMAS);
+    let mut own = Vec::new();
     if options.schemas == Schemas::Asked {
         // Warnings are told by the build whose result stays.
-        command.env(SCHEMAS, "-").args(["--", "-C", "opt-level=1", "--cap-lints", "allow"]);
+        command.env(SCHEMAS, "-");
+        own.extend(["-C", "opt-level=1", "--cap-lints", "allow"].map(str::to_owned));
     } else if let Some(given) = given {
         command.env(SCHEMAS, given);
+    }
+    if options.alone_with.is_some() {
+        // For the package alone. Cargo also tells packages of one name in different folders apart by it, without letting it into the
+        // compiled names.
+        own.push(rename(&package.workspace, "/pack"));
+    }
+    if !own.is_empty() {
+        command.arg("--").args(own);
     }
     command
 }
@@ -155,8 +178,19 @@ pub(crate) fn cargo(toolchain: &Toolchain, dir: &Path) -> Command {
 
 /// Flags that give folders names of their own, so that a pack is the same bytes wherever it is compiled. Of several prefixes that
 /// fit, the last one counts.
-fn rustflags(toolchain: &Toolchain, package: &Package, target_dir: &Path, sysroot: Option<&Path>) -> Vec<String> {
-    let mut flags = vec![rename(&package.workspace, "/pack"), rename(target_dir, "/target")];
+fn rustflags(
+    toolchain: &Toolchain,
+    package: &Package,
+    target_dir: &Path,
+    sysroot: Option<&Path>,
+    inner: Option<&str>,
+) -> Vec<String> {
+    let first = match inner {
+        // Cargo names the files of a workspace's folder relative to it.
+        Some(inner) => rename(Path::new(inner), "/sdk"),
+        None => rename(&package.workspace, "/pack"),
+    };
+    let mut flags = vec![first, rename(target_dir, "/target")];
     flags.extend(renamed(toolchain));
     flags.extend(sysroot.map(|sysroot| format!("--sysroot={}", sysroot.display())));
     flags

@@ -16,6 +16,7 @@ pub(crate) fn run(checkout: &Checkout, args: &[String]) -> Result<(), Fail> {
     let toolchain = crate::toolchain(checkout)?;
     // Both in one build, so that they share what they are made of.
     let rig = checkout.build(Profile::Release, &["rig", PROGRAM])?;
+    packs::build_for_tests(checkout, &rig, &toolchain)?;
     packs::build_examples(checkout, &rig, &toolchain)?;
     // Without it, the comparison with the Node server is left out, and says so.
     clients::check(checkout)?;

@@ -1,5 +1,5 @@
-//! Installs the outside programs that the tests and the bench run against rig: the official MCP clients, the conformance suite and
-//! schemathesis. What is installed is pinned with hashes in `tests/clients/`; nothing is installed outside the target folder.
+//! Installs the outside programs that the tests and the bench run against rig: the official MCP clients, the conformance suite,
+//! schemathesis, and the official SDKs of the services that the packs talk to. What is installed is pinned with hashes in `tests/clients/`; nothing is installed outside the target folder.
 
 use std::{
     env, fs,
@@ -26,7 +26,7 @@ struct Group {
     install: fn(&Path) -> Result<(), Fail>,
 }
 
-const GROUPS: [Group; 2] = [
+const GROUPS: [Group; 3] = [
     Group {
         name: "node",
         pins: &["package.json", "package-lock.json"],
@@ -34,6 +34,8 @@ const GROUPS: [Group; 2] = [
         install: install_node,
     },
     Group { name: "python", pins: &["requirements.txt"], program: "venv/bin/python", install: install_python },
+    // Apart from `python`: the SDKs hold back packages that the others need newer.
+    Group { name: "sdks", pins: &["requirements.txt"], program: "venv/bin/python", install: install_python },
 ];
 
 /// Where the outside programs are, for those who run them.
@@ -209,11 +211,13 @@ mod tests {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(SOURCES);
         let lock = fs::read_to_string(sources.join("node/package-lock.json")).unwrap();
         assert!(!lock.contains("\"resolved\""));
-        let requirements = fs::read_to_string(sources.join("python/requirements.txt")).unwrap();
-        assert!(!requirements.contains("://"));
-        let pinned = requirements.lines().filter(|line| line.contains("==") && !line.trim_start().starts_with('#'));
-        for line in pinned {
-            assert!(line.ends_with('\\'), "no hash follows {line}");
+        for group in ["python", "sdks"] {
+            let requirements = fs::read_to_string(sources.join(group).join("requirements.txt")).unwrap();
+            assert!(!requirements.contains("://"));
+            let pinned = requirements.lines().filter(|line| line.contains("==") && !line.trim_start().starts_with('#'));
+            for line in pinned {
+                assert!(line.ends_with('\\'), "{group}: no hash follows {line}");
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ mod checkout;
 mod clients;
 mod demo;
 mod deny;
+mod dist;
 mod fail;
 mod index;
 mod inputs;
@@ -19,7 +20,10 @@ use std::{env, process::ExitCode};
 
 use rig_toolchain::{Choice, Step, Toolchain, find_or_install};
 
-use crate::{checkout::Checkout, fail::Fail};
+use crate::{
+    checkout::{Checkout, Profile},
+    fail::Fail,
+};
 
 const USAGE: &str = "\
 Usage: cargo xtask <TASK>
@@ -29,6 +33,7 @@ Usage: cargo xtask <TASK>
   test [NAME…]    Check the format, lints, tests and licences; with names, run only the tests that match
   bench [ARG…]    Measure the call pipeline and the gateway in a release build
   clients         Install the outside programs of the tests: MCP clients, the conformance suite, schemathesis
+  dist [--dev]    Build a rig that carries the published example packs: target/dist/rig, or quickly target/dist-dev/rig
   build-packs     Build the example packs and an index of them into target/packs
   help            Show this text
 
@@ -43,7 +48,7 @@ fn main() -> ExitCode {
     let mut args = env::args().skip(1);
     let task = args.next().unwrap_or_default();
     let rest: Vec<String> = args.collect();
-    let takes_words = matches!(&*task, "test" | "bench");
+    let takes_words = matches!(&*task, "test" | "bench") || (task == "dist" && rest == ["--dev"]);
     if !rest.is_empty() && !takes_words {
         return usage(&format!("`{task}` takes no arguments, and got `{}`", rest.join(" ")));
     }
@@ -52,6 +57,7 @@ fn main() -> ExitCode {
         "demo" => Checkout::find().and_then(|checkout| demo::run(&checkout)),
         "test" => Checkout::find().and_then(|checkout| test::run(&checkout, &rest)),
         "bench" => Checkout::find().and_then(|checkout| bench::run(&checkout, &rest)),
+        "dist" => Checkout::find().and_then(|checkout| dist::run(&checkout, profile(&rest))),
         "build-packs" => Checkout::find().and_then(|checkout| build_packs(&checkout)),
         "clients" => Checkout::find().and_then(|checkout| clients::install(&checkout)),
         "help" | "--help" | "-h" => {
@@ -73,6 +79,11 @@ fn main() -> ExitCode {
 fn usage(why: &str) -> ExitCode {
     eprintln!("error: {why}\n\n{USAGE}");
     ExitCode::from(EXIT_USAGE)
+}
+
+/// The profile that `dist` builds with.
+fn profile(words: &[String]) -> Profile {
+    if words.is_empty() { Profile::Release } else { Profile::Dev }
 }
 
 /// Finds or installs what compiles packs, and says so.

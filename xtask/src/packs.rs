@@ -36,8 +36,17 @@ const LANGUAGES: &str = "example-packs/languages";
 
 /// Builds the example packs that have changed, writes their index and returns where it is.
 pub(crate) fn build_examples(checkout: &Checkout, rig: &Path, toolchain: &Toolchain) -> Result<PathBuf, Fail> {
-    let packs = build_all(checkout, rig, toolchain, &sources(checkout, EXAMPLES)?)?;
-    index::write(&checkout.packs(), packs)
+    let packs = examples(checkout, rig, toolchain)?;
+    index::write(&checkout.packs(), &packs)
+}
+
+/// Builds the example packs that have changed; answers all with the names of their files and what they say about themselves.
+pub(crate) fn examples(
+    checkout: &Checkout,
+    rig: &Path,
+    toolchain: &Toolchain,
+) -> Result<Vec<(String, index::Inspected)>, Fail> {
+    build_all(checkout, rig, toolchain, &sources(checkout, EXAMPLES)?)
 }
 
 /// Builds the packs for tests that have changed.

@@ -65,11 +65,16 @@ pub(super) fn read(anchors: &Path, log: &Path) -> io::Result<Noted> {
     }
 }
 
+/// The key of this machine's notes, which is made when there is none.
+pub(super) fn key(anchors: &Path) -> io::Result<hmac::Key> {
+    private_dir(anchors)?;
+    private_key(anchors, KEY).map(authenticator)
+}
+
 impl Anchor {
     /// Opens the note about a log, which must exist, and makes folder, key and note when they are missing.
     pub(super) fn open(anchors: &Path, log: &Path) -> io::Result<Self> {
-        private_dir(anchors)?;
-        let key = authenticator(private_key(anchors, KEY)?);
+        let key = key(anchors)?;
         let path = path(anchors, log)?;
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         Ok(Self { file, key, written: None })

@@ -3,7 +3,7 @@
 //! The canonical JSON is that of [`AuditEntry`] without its two hashes, so that anybody can check an exported log with nothing but
 //! sha256. It is written by hand: a tree of values for each row would cost more than the insert.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use jiff::Timestamp;
 use rig_specs::{
@@ -17,7 +17,7 @@ use sha2::Digest as _;
 
 use super::{Event, Row};
 
-type Text = Cow<'static, str>;
+pub(super) type Text = Cow<'static, str>;
 
 /// A row as the columns of the file have it. Whatever the file holds fits in, so that a changed row can be looked at too.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,10 +30,10 @@ pub(super) struct Stored {
     pub(super) run_id: String,
     pub(super) actor: String,
     pub(super) tool: String,
-    pub(super) pack: String,
-    pub(super) pack_version: String,
-    pub(super) pack_hash: String,
-    pub(super) interface_hash: String,
+    pub(super) pack: Arc<str>,
+    pub(super) pack_version: Arc<str>,
+    pub(super) pack_hash: Arc<str>,
+    pub(super) interface_hash: Arc<str>,
     pub(super) input_hash: String,
     pub(super) outcome: Option<Text>,
     pub(super) error_type: Option<Text>,
@@ -183,10 +183,10 @@ impl Stored {
             run_id: self.run_id,
             actor: self.actor,
             tool: self.tool,
-            pack: self.pack,
-            pack_version: self.pack_version,
-            pack_hash: self.pack_hash,
-            interface_hash: self.interface_hash,
+            pack: self.pack.to_string(),
+            pack_version: self.pack_version.to_string(),
+            pack_hash: self.pack_hash.to_string(),
+            interface_hash: self.interface_hash.to_string(),
             input_hash: self.input_hash,
             outcome: word(self.outcome).map_err(|_| "outcome")?,
             error_type: word(self.error_type).map_err(|_| "error_type")?,

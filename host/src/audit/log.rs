@@ -18,49 +18,13 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, co
 use super::{
     AuditError,
     chain::{Link, Stored},
+    journal::{Journal, Place, Rest},
+    schema::{APPLICATION, VERSION, add_journal, is_blank, make_tables, settled_version, unknown, version},
 };
 
 /// How long a commit waits for another process. A commit takes microseconds and removing old rows some milliseconds, so this is a
 /// process that was stopped with the file locked.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Written into the file's header, so that no other database is taken for a log.
-const APPLICATION: i64 = 0x7269_6741;
-/// The version of the tables below.
-const VERSION: i64 = 1;
-
-/// There is no index: keeping four would cost more than the row itself. `summary` answers queries instead, one row for some
-/// thousands of the log; see [`super::summary`]. `origin` is what the chain begins after. The triggers stop accidents; whoever means
-/// it is caught by the chain.
-const SCHEMA: &str = "
-CREATE TABLE log (
-    seq INTEGER PRIMARY KEY, event TEXT NOT NULL, at INTEGER NOT NULL, tenant_id TEXT NOT NULL, run_id TEXT NOT NULL,
-    actor TEXT NOT NULL, tool TEXT NOT NULL, pack TEXT NOT NULL, pack_version TEXT NOT NULL, pack_hash TEXT NOT NULL,
-    interface_hash TEXT NOT NULL, input_hash TEXT NOT NULL, outcome TEXT, error_type TEXT, duration_us INTEGER NOT NULL,
-    auth TEXT NOT NULL, egress TEXT NOT NULL, decision TEXT, isolation TEXT NOT NULL, args TEXT,
-    prev_hash BLOB NOT NULL, hash BLOB NOT NULL
-) STRICT;
-CREATE TABLE origin (only INTEGER PRIMARY KEY CHECK (only = 1), seq INTEGER NOT NULL, hash BLOB NOT NULL) STRICT;
-CREATE TABLE summary (
-    last_seq INTEGER PRIMARY KEY, first_seq INTEGER NOT NULL, min_at INTEGER NOT NULL, max_at INTEGER NOT NULL,
-    columns BLOB NOT NULL, times BLOB NOT NULL
-) STRICT;
-CREATE TRIGGER log_no_update BEFORE UPDATE ON log BEGIN
-    SELECT RAISE(ABORT, 'rows of the audit log never change');
-END;
-CREATE TRIGGER log_no_delete BEFORE DELETE ON log WHEN OLD.seq > (SELECT seq FROM origin) BEGIN
-    SELECT RAISE(ABORT, 'only retention removes rows of the audit log');
-END;
-CREATE TRIGGER origin_no_return BEFORE UPDATE ON origin WHEN NEW.seq < OLD.seq BEGIN
-    SELECT RAISE(ABORT, 'the audit log never begins earlier again');
-END;
-CREATE TRIGGER origin_no_delete BEFORE DELETE ON origin BEGIN
-    SELECT RAISE(ABORT, 'the audit log has one beginning');
-END;
-";
-
-/// The names of the triggers above; a log without them lost a part of its schema.
-pub(super) const TRIGGERS: [&str; 4] = ["log_no_delete", "log_no_update", "origin_no_delete", "origin_no_return"];
 
 const INSERT: &str = "INSERT INTO log VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
                       ?20, ?21, ?22)";
@@ -95,9 +59,10 @@ impl Log {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags).map_err(|error| wrong(&error))?;
         configure(&mut connection, wal_pages).map_err(|error| wrong(&error))?;
-        match version(&connection).map_err(|error| wrong(&error))? {
+        match settled_version(&mut connection).map_err(|error| wrong(&error))? {
             (APPLICATION, VERSION) => {}
             (0, 0) => make_tables(&mut connection, path)?,
+            (APPLICATION, 1) => add_journal(&mut connection).map_err(|error| wrong(&error))?,
             other => return Err(unknown(path, other)),
         }
         let identity = identity(path).map_err(|error| AuditError::write(path, error))?;
@@ -127,6 +92,66 @@ impl Log {
                 at = insert(connection, at, row, buffer)?;
             }
             Ok(Appended { before, head: at })
+        })
+    }
+
+    /// Appends rows of a journal, each with the place that it ends at; those that somebody else moved before are left out. Answers
+    /// how much of the journal is in the chain now.
+    pub(super) fn append_from<'a>(
+        &mut self,
+        id: &str,
+        rows: impl IntoIterator<Item = (Place, &'a mut Stored)>,
+    ) -> rusqlite::Result<(Appended, Place)> {
+        self.transaction(|connection, buffer| {
+            let before = head(connection)?;
+            let (mut at, mut place) = (before, journal(connection, id)?.unwrap_or_default());
+            for (end, row) in rows {
+                if end.rows > place.rows {
+                    at = insert(connection, at, row, buffer)?;
+                    place = end;
+                }
+            }
+            set_journal(connection, id, place)?;
+            Ok((Appended { before, head: at }, place))
+        })
+    }
+
+    /// Appends what `rest` finds in a journal after what is in the chain already. Forgets the journal with its last row when its
+    /// process has ended. None when the log does not know it any more.
+    pub(super) fn append_rest(
+        &mut self,
+        id: &str,
+        rest: impl FnOnce(Place) -> io::Result<Rest>,
+        ended: bool,
+    ) -> rusqlite::Result<Option<(Appended, Rest)>> {
+        self.transaction(|connection, buffer| {
+            let Some(place) = journal(connection, id)? else { return Ok(None) };
+            let mut rest = rest(place).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+            let before = head(connection)?;
+            let mut at = before;
+            for row in &mut rest.rows {
+                at = insert(connection, at, row, buffer)?;
+            }
+            set_journal(connection, id, rest.end)?;
+            if ended && rest.is_all {
+                connection.execute("DELETE FROM journal WHERE id = ?1", [id])?;
+            }
+            Ok(Some((Appended { before, head: at }, rest)))
+        })
+    }
+
+    /// Notes a journal that is in use, and how much of it is in the chain.
+    pub(super) fn know_journal(&mut self, id: &str, place: Place) -> rusqlite::Result<()> {
+        self.transaction(|connection, _| set_journal(connection, id, place))
+    }
+
+    /// Forgets one journal, all of which is in the chain, and notes another that was just begun.
+    pub(super) fn change_journal(&mut self, old: Option<&Journal>, new: Option<&Journal>) -> rusqlite::Result<()> {
+        self.transaction(|connection, _| {
+            if let Some(old) = old {
+                connection.execute("DELETE FROM journal WHERE id = ?1", [&*old.id])?;
+            }
+            new.map_or(Ok(()), |new| set_journal(connection, &new.id, new.end()))
         })
     }
 
@@ -197,6 +222,28 @@ pub(super) fn head(connection: &Connection) -> rusqlite::Result<Link> {
     }
 }
 
+/// How much of a journal is in the chain; none when the log does not know it.
+pub(super) fn journal(connection: &Connection, id: &str) -> rusqlite::Result<Option<Place>> {
+    let mut statement = connection.prepare_cached("SELECT rows, bytes FROM journal WHERE id = ?1")?;
+    statement.query_row([id], |row| Ok(Place { rows: number(row, 0)?, bytes: number(row, 1)? })).optional()
+}
+
+/// The journals that the log knows.
+pub(super) fn journals(connection: &Connection) -> rusqlite::Result<Vec<(String, Place)>> {
+    if version(connection)? == (APPLICATION, 1) {
+        return Ok(Vec::new());
+    }
+    let mut statement = connection.prepare("SELECT id, rows, bytes FROM journal ORDER BY id")?;
+    let rows =
+        statement.query_map([], |row| Ok((row.get(0)?, Place { rows: number(row, 1)?, bytes: number(row, 2)? })))?;
+    rows.collect()
+}
+
+fn set_journal(connection: &Connection, id: &str, place: Place) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO journal VALUES (?1, ?2, ?3)";
+    connection.prepare_cached(sql)?.execute(params![id, as_sql(place.rows), as_sql(place.bytes)]).map(drop)
+}
+
 /// What the chain begins after.
 pub(super) fn origin(connection: &Connection) -> rusqlite::Result<Link> {
     connection.prepare_cached("SELECT seq, hash FROM origin")?.query_row([], link)
@@ -218,10 +265,10 @@ pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<(Stored, Sha256, Sha256)
         run_id: text(4)?,
         actor: text(5)?,
         tool: text(6)?,
-        pack: text(7)?,
-        pack_version: text(8)?,
-        pack_hash: text(9)?,
-        interface_hash: text(10)?,
+        pack: text(7)?.into(),
+        pack_version: text(8)?.into(),
+        pack_hash: text(9)?.into(),
+        interface_hash: text(10)?.into(),
         input_hash: text(11)?,
         outcome: maybe(12)?.map(Into::into),
         error_type: maybe(13)?.map(Into::into),
@@ -260,10 +307,10 @@ pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>, AuditError
         Ok(_) => {}
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|error| wrong(&error))?;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(|error| wrong(&error))?;
     connection.busy_timeout(PATIENCE).map_err(|error| wrong(&error))?;
-    match version(&connection).map_err(|error| wrong(&error))? {
-        (APPLICATION, VERSION) => Ok(Some(connection)),
+    match settled_version(&mut connection).map_err(|error| wrong(&error))? {
+        (APPLICATION, 1 | VERSION) => Ok(Some(connection)),
         (0, 0) if is_blank(&connection).map_err(|error| wrong(&error))? => Ok(None),
         other => Err(unknown(path, other)),
     }
@@ -314,52 +361,6 @@ fn configure(connection: &mut Connection, wal_pages: &Arc<AtomicU64>) -> rusqlit
         wal_pages.store(u64::try_from(pages).unwrap_or_default(), Ordering::Relaxed);
         Ok(())
     }))
-}
-
-/// Which program's file it is, and in which version.
-fn version(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
-    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get(0));
-    Ok((pragma("application_id")?, pragma("user_version")?))
-}
-
-fn is_blank(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
-}
-
-fn unknown(path: &Path, (application, version): (i64, i64)) -> AuditError {
-    let why = if application == APPLICATION {
-        format!("it was written by a newer rig (version {version} of the log, this one knows {VERSION})")
-    } else {
-        "it is a database of another program".to_owned()
-    };
-    AuditError::Unknown { path: path.to_owned(), why }
-}
-
-fn make_tables(connection: &mut Connection, path: &Path) -> Result<(), AuditError> {
-    let make = |connection: &mut Connection| -> rusqlite::Result<bool> {
-        // Before anything of it is changed.
-        if version(connection)? != (APPLICATION, VERSION) && !is_blank(connection)? {
-            return Ok(false);
-        }
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        // Another process may have been faster.
-        if version(&transaction)? == (APPLICATION, VERSION) {
-            return Ok(true);
-        }
-        transaction.execute_batch(SCHEMA)?;
-        let origin = Link::origin();
-        transaction.execute("INSERT INTO origin VALUES (1, ?1, ?2)", params![0, origin.hash.as_bytes()])?;
-        transaction.pragma_update(None, "application_id", APPLICATION)?;
-        transaction.pragma_update(None, "user_version", VERSION)?;
-        transaction.commit()?;
-        Ok(true)
-    };
-    match make(connection) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(unknown(path, (0, 0))),
-        Err(error) => Err(AuditError::from_sqlite(path, &error)),
-    }
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {

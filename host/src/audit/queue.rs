@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use super::{
     AuditError, Row, Settings,
     chain::Stored,
+    intake::{Intake, Taken},
     log,
     upkeep::{Job, Upkeep},
     writer::{Attempt, Entry, Status, Writer},
@@ -32,6 +33,8 @@ const MAX_INLINE: usize = 128;
 pub(super) struct Shared {
     pub(super) settings: Arc<Settings>,
     pub(super) status: Arc<Status>,
+    /// The faster way, for those who have a journal.
+    pub(super) intake: Arc<Intake>,
     queue: Mutex<Queue>,
     /// The rows of the last batch.
     crowd: AtomicUsize,
@@ -88,11 +91,12 @@ impl Drop for Lead {
 
 impl Shared {
     pub(super) fn new(settings: Settings) -> Arc<Self> {
-        let (settings, status) = (Arc::new(settings), Arc::new(Status::default()));
-        let writer = Mutex::new(Writer::new(Arc::clone(&settings), Arc::clone(&status)));
+        let (settings, status, intake) = (Arc::new(settings), Arc::<Status>::default(), Arc::<Intake>::default());
+        let writer = Mutex::new(Writer::new(Arc::clone(&settings), Arc::clone(&status), Arc::clone(&intake)));
         Arc::new(Self {
             settings,
             status,
+            intake,
             queue: Mutex::default(),
             crowd: AtomicUsize::new(0),
             writer,
@@ -108,12 +112,30 @@ impl Shared {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes a row. `keep` says whether it is kept for later when it cannot be written.
-    pub(super) async fn record(self: &Arc<Self>, row: Row, keep: bool) -> Result<(), AuditError> {
+    /// Writes a row: to the journal, if there is one, or else to the chain. `keep` says whether it is kept for later when it cannot
+    /// be written. Answers its place in the journal.
+    pub(super) async fn record(self: &Arc<Self>, row: Row, keep: bool) -> Result<Option<Taken>, AuditError> {
+        let row = Stored::new(row, Timestamp::UNIX_EPOCH);
+        let row = if self.intake.is_open() {
+            match self.intake.offer(row) {
+                Ok(taken) => {
+                    self.upkeep.take_in(self);
+                    return Ok(Some(taken));
+                }
+                Err(row) => row,
+            }
+        } else {
+            row
+        };
+        self.commit(row, keep).await.map(|()| None)
+    }
+
+    async fn commit(self: &Arc<Self>, mut row: Stored, keep: bool) -> Result<(), AuditError> {
         let (lead, turn) = {
             let mut queue = self.queue();
             // The time is taken where the order is made, so that both agree.
-            let entry = Entry { row: Stored::new(row, Timestamp::now()), keep };
+            row.at = Timestamp::now().as_microsecond();
+            let entry = Entry { row, keep };
             if queue.led {
                 let (sender, receiver) = oneshot::channel();
                 queue.waiting.push(Waiting { entry, answer: Some(sender) });
@@ -135,11 +157,14 @@ impl Shared {
         }
     }
 
-    /// Puts what is committed on the disk, on a thread that may block.
-    pub(super) async fn sync(self: &Arc<Self>) -> Result<(), AuditError> {
+    /// Puts a row on the disk, on a thread that may block: the one at that place in the journal, or the last in the chain.
+    pub(super) async fn sync(self: &Arc<Self>, taken: Option<Taken>) -> Result<(), AuditError> {
         let row = self.status.head.load(Ordering::Acquire);
         let shared = Arc::clone(self);
-        let sync = move || shared.status.sync(&shared.settings.path, row);
+        let sync = move || match taken {
+            Some(taken) => shared.intake.sync(&shared.settings.path, &taken),
+            None => shared.status.sync(&shared.settings.path, row),
+        };
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => {
                 let done = runtime.spawn_blocking(sync).await;

@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, ToSql};
 use super::{
     AuditError,
     chain::Stored,
+    left,
     log::{self, COLUMNS, as_sql, number},
     summary::{self, Wanted},
 };
@@ -35,10 +36,11 @@ pub enum Events {
 }
 
 /// The newest rows that match, newest first, and how many match in all. A log that is not there yet has no rows.
+/// `anchors` is where this machine's notes are.
 ///
 /// # Errors
 /// When the question makes no sense, or the file cannot be read.
-pub fn query(path: &Path, query: &AuditQuery, events: Events) -> Result<AuditPage, AuditError> {
+pub fn query(path: &Path, anchors: &Path, query: &AuditQuery, events: Events) -> Result<AuditPage, AuditError> {
     let wanted = wanted(query, events)?;
     let limit = match query.limit.unwrap_or(DEFAULT_LIMIT) {
         limit @ 1..=MAX_LIMIT => limit as usize,
@@ -47,6 +49,7 @@ pub fn query(path: &Path, query: &AuditQuery, events: Events) -> Result<AuditPag
             return Err(AuditError::Query { why });
         }
     };
+    take_in(path, anchors);
     let Some(mut connection) = log::open_to_read(path)? else {
         return Ok(AuditPage { entries: Vec::new(), total: 0, has_more: false });
     };
@@ -56,6 +59,13 @@ pub fn query(path: &Path, query: &AuditQuery, events: Events) -> Result<AuditPag
     let (newest, total) = reader.find(&wanted, limit)?;
     let entries = newest.into_iter().map(|seq| reader.entry(seq)).collect::<Result<Vec<_>, _>>()?;
     Ok(AuditPage { has_more: total > entries.len() as u64, entries, total })
+}
+
+/// Moves rows into the log that wait in journals. What cannot be moved, as on a disk that is full, is not seen: verifying says so.
+fn take_in(path: &Path, anchors: &Path) {
+    if let Err(error) = left::take_in(path, anchors) {
+        tracing::debug!(%error, "rows that wait in journals are not in what is read");
+    }
 }
 
 /// Checks a query and makes of it what rows are compared with.

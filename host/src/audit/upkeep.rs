@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -13,7 +13,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    AuditError,
+    AuditError, left,
     log::Log,
     queue::{Lead, Shared},
     retention, summary, writer,
@@ -30,6 +30,11 @@ const LEFT_BEHIND: u64 = 256;
 const LAST_PATIENCE: Duration = Duration::from_millis(100);
 /// Rows after which somebody looks whether a summary is due.
 const LOOK: u64 = summary::ROWS / 4;
+/// How often rows move from the journal into the chain: rarely enough that many share a transaction, and soon enough that nobody who
+/// looks into the file misses them.
+const TAKE_IN: Duration = Duration::from_millis(20);
+/// How often that is done with nothing to move before the thread sleeps: waking it would cost a call more than its row does.
+const PATIENT: u32 = 50;
 /// How often rows that could not be written are tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// How often old rows are removed.
@@ -40,6 +45,10 @@ const RETENTION: Duration = Duration::from_hours(1);
 pub(super) enum Job {
     /// Write what waits for nobody.
     Lead,
+    /// Move rows from the journal into the chain, until none come.
+    TakeIn,
+    /// Move rows that other processes left into the chain.
+    TakeInLeft,
     /// Write what could not be written.
     Retry,
     /// Make the summaries that are due.
@@ -55,6 +64,8 @@ pub(super) enum Job {
 pub(super) struct Upkeep {
     state: Mutex<State>,
     changed: Condvar,
+    /// Whether the thread looks into the journal by itself.
+    taking_in: AtomicBool,
     /// The size of the write-ahead log after the last checkpoint.
     checkpointed: AtomicU64,
     /// The last row at which somebody looked for summaries.
@@ -102,6 +113,13 @@ impl Upkeep {
         }
     }
 
+    /// Has rows of the journal moved soon.
+    pub(super) fn take_in(&self, shared: &Arc<Shared>) {
+        if !self.taking_in.load(Ordering::Acquire) && !self.taking_in.swap(true, Ordering::AcqRel) {
+            self.ask(shared, Job::TakeIn);
+        }
+    }
+
     /// Has something done soon.
     pub(super) fn ask(&self, shared: &Arc<Shared>, job: Job) {
         let mut state = self.state();
@@ -144,11 +162,13 @@ fn run(shared: &Arc<Shared>) {
     let mut log = None;
     let mut retain_at: Option<Instant> = None;
     let mut retry_at: Option<Instant> = None;
+    let mut take_in_at: Option<Instant> = None;
+    let mut idle = 0;
     loop {
         let (jobs, closed) = {
             let mut state = upkeep.state();
             loop {
-                let next = [retain_at, retry_at].into_iter().flatten().min();
+                let next = [retain_at, retry_at, take_in_at].into_iter().flatten().min();
                 let left = next.map(|at| at.saturating_duration_since(Instant::now()));
                 if state.closed || !state.jobs.is_empty() || left.is_some_and(|left| left.is_zero()) {
                     break;
@@ -163,6 +183,26 @@ fn run(shared: &Arc<Shared>) {
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= Instant::now());
         if jobs.contains(&Job::Lead) {
             Lead::taken_over(shared).commit_all();
+        }
+        if jobs.contains(&Job::TakeIn) {
+            (take_in_at, idle) = (Some(Instant::now() + TAKE_IN), 0);
+        } else if is_due(take_in_at) {
+            idle = if shared.writer().flush() == 0 { idle + 1 } else { 0 };
+            upkeep.look(shared);
+            take_in_at = Some(Instant::now() + TAKE_IN);
+            if idle >= PATIENT {
+                take_in_at = None;
+                upkeep.taking_in.store(false, Ordering::Release);
+                // A row that came just before that asked nobody.
+                if shared.intake.waiting() > 0 {
+                    upkeep.take_in(shared);
+                }
+            }
+        }
+        if jobs.contains(&Job::TakeInLeft)
+            && let Err(error) = left::take_in(&shared.settings.path, &shared.settings.anchors)
+        {
+            tracing::warn!(%error, "rows that another process left are not in the audit log yet");
         }
         if jobs.contains(&Job::Retry) && retry_at.is_none() {
             retry_at = Some(Instant::now() + RETRY);
@@ -218,7 +258,11 @@ impl Shared {
 
     /// The last things, when no handle is left: nobody waits any more.
     fn finish(self: &Shared, log: &mut Option<Log>) {
-        self.writer().flush();
+        {
+            let mut writer = self.writer();
+            writer.flush();
+            writer.end_journal();
+        }
         // Only by who took it over the step: beside a busy gateway not every short process must wait for the disk.
         let found = self.upkeep.found.load(Ordering::Relaxed);
         if found != 0 && self.status.wal_pages.load(Ordering::Relaxed) / LEFT_BEHIND + 1 > found {

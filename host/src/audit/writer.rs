@@ -13,8 +13,10 @@ use std::{
 
 use super::{
     AuditError, Settings,
-    anchor::Anchor,
+    anchor::{self, Anchor},
     chain::Stored,
+    intake::Intake,
+    journal::Journal,
     log::{self, Appended, Log},
 };
 
@@ -24,7 +26,7 @@ pub(super) const MAX_BACKLOG: usize = 10_000;
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 /// How long the file is taken to be still at its path. What is written in between is in the file that was moved away.
 const LOOK_AFTER: Duration = Duration::from_millis(10);
-/// Rows of the backlog in one transaction, so that other processes get their turn.
+/// Rows of the backlog or the journal in one transaction, so that other processes get their turn.
 const BACKLOG_BATCH: usize = 1000;
 
 /// What is known about the log without asking for the writer.
@@ -98,6 +100,7 @@ pub(super) enum Attempt {
 pub(super) struct Writer {
     settings: Arc<Settings>,
     status: Arc<Status>,
+    intake: Arc<Intake>,
     log: Option<Log>,
     anchor: Option<Anchor>,
     backlog: VecDeque<Stored>,
@@ -109,13 +112,16 @@ pub(super) struct Writer {
     patience: Duration,
     /// When the file was last seen at its path.
     looked_at: Instant,
+    /// When no journal could be made.
+    no_journal_at: Option<Instant>,
 }
 
 impl Writer {
-    pub(super) fn new(settings: Arc<Settings>, status: Arc<Status>) -> Self {
+    pub(super) fn new(settings: Arc<Settings>, status: Arc<Status>, intake: Arc<Intake>) -> Self {
         Self {
             settings,
             status,
+            intake,
             log: None,
             anchor: None,
             backlog: VecDeque::new(),
@@ -124,12 +130,14 @@ impl Writer {
             failed_at: None,
             patience: log::PATIENCE,
             looked_at: Instant::now(),
+            no_journal_at: None,
         }
     }
 
     /// Whether a batch is a matter of microseconds: the file is open, and nothing waits from before.
     pub(super) fn is_ready(&self) -> bool {
-        self.log.is_some() && self.backlog.is_empty()
+        let has_journal = !self.intake.is_wanted() || self.intake.is_open();
+        self.log.is_some() && self.backlog.is_empty() && has_journal && self.intake.waiting() == 0
     }
 
     pub(super) fn has_backlog(&self) -> bool {
@@ -163,6 +171,7 @@ impl Writer {
                     }
                 }
                 self.failing = true;
+                self.intake.close();
                 self.status.waits.store(self.has_backlog(), Ordering::Relaxed);
                 let error = error.with_lost(self.lost);
                 self.status.set(Some(error.clone()));
@@ -171,17 +180,20 @@ impl Writer {
         }
     }
 
-    /// Writes what waits from before.
-    pub(super) fn flush(&mut self) {
-        if self.has_backlog() {
+    /// Writes what waits from before, and what is in the journal; how many rows those were.
+    pub(super) fn flush(&mut self) -> usize {
+        let count = self.backlog.len() + self.intake.waiting();
+        if count > 0 {
             self.failed_at = None;
             self.commit(&mut Vec::new(), log::PATIENCE);
         }
+        count
     }
 
     fn write(&mut self, batch: &mut [Entry], patience: Duration) -> Result<(), Refusal> {
         self.open()?;
         self.set_patience(patience)?;
+        self.take_in()?;
         while !self.backlog.is_empty() {
             let count = self.backlog.len().min(BACKLOG_BATCH);
             let rows = &mut self.backlog.make_contiguous()[..count];
@@ -200,7 +212,67 @@ impl Writer {
             self.status.waits.store(false, Ordering::Relaxed);
             self.lost = 0;
         }
+        self.keep_journal();
         Ok(())
+    }
+
+    /// Moves what is in the journal into the chain.
+    fn take_in(&mut self) -> Result<(), Refusal> {
+        while let Some((id, mut rows)) = self.intake.take(BACKLOG_BATCH) {
+            let log = self.log.as_mut().ok_or(rusqlite::Error::InvalidQuery);
+            match log.and_then(|log| log.append_from(&id, rows.iter_mut().map(|(end, row)| (*end, row)))) {
+                Ok((appended, place)) => {
+                    self.intake.moved(place);
+                    self.moved_on(appended);
+                }
+                Err(error) => {
+                    self.intake.give_back(rows);
+                    return Err(self.failed(&error));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sees to it that there is a journal where one is wanted: a first one, or another when somebody removed it or it is long.
+    fn keep_journal(&mut self) {
+        if !self.intake.is_wanted() || self.no_journal_at.is_some_and(|at| at.elapsed() < RETRY_AFTER) {
+            return;
+        }
+        if self.intake.is_fit() {
+            return self.intake.open();
+        }
+        let path = &self.settings.path;
+        let begun = anchor::key(&self.settings.anchors)
+            .and_then(|key| Journal::create(path, key))
+            .map_err(|error| error.to_string())
+            .and_then(|journal| self.replace_journal(Some(journal)).map_err(|error| error.to_string()));
+        self.no_journal_at = begun.as_ref().err().map(|_| Instant::now());
+        if let Err(error) = begun {
+            tracing::warn!(%error, "the audit log has no journal: each row waits for SQLite");
+        }
+    }
+
+    fn replace_journal(&mut self, journal: Option<Journal>) -> Result<(), rusqlite::Error> {
+        let log = self.log.as_mut().ok_or(rusqlite::Error::InvalidQuery)?;
+        let replaced = self.intake.replace(journal, |old, new| log.change_journal(old, new))?;
+        if let Some(old) = replaced {
+            // What it promised to keep through a loss of power, the log must keep before it goes.
+            if let Err(error) = log::sync(&self.settings.path) {
+                tracing::warn!(%error, "the audit log cannot be put on the disk");
+            }
+            old.remove();
+        }
+        Ok(())
+    }
+
+    /// The journal has done its duty, if all of it is in the chain.
+    pub(super) fn end_journal(&mut self) {
+        if self.intake.has_journal() && self.log.is_some() {
+            if let Err(error) = self.replace_journal(None) {
+                tracing::warn!(%error, "the journal of the audit log stays");
+            }
+        }
     }
 
     fn open(&mut self) -> Result<(), Refusal> {
@@ -216,7 +288,12 @@ impl Writer {
         }
         let path = self.settings.path.clone();
         match Log::open(&path, &self.status.wal_pages) {
-            Ok(log) => self.log = Some(log),
+            Ok(mut log) => {
+                // It may be another file than before, which does not know the journal.
+                let known = self.intake.begun().map_or(Ok(()), |(id, place)| log.know_journal(&id, place));
+                known.map_err(|error| self.failed(&error))?;
+                self.log = Some(log);
+            }
             Err(error) => {
                 self.failed_at = Some(Instant::now());
                 return Err(Refusal::Failed(error));

@@ -1,5 +1,7 @@
 //! The answer of a call: every way in which it can end, in the form that callers get.
 
+use std::sync::Arc;
+
 use rig_specs::{
     PackId,
     rgp::Outcome,
@@ -163,6 +165,12 @@ impl CallError {
         .with_hint(stop.hint())
     }
 
+    /// No token could be had for a secret of the call: the cause of what the tool answered.
+    pub(super) fn credential(error: egress::CredentialError) -> Self {
+        let egress::CredentialError { kind, message, retryable, upstream_code, hint } = error;
+        Self { retryable, upstream_code, hints: hint.into_iter().collect(), ..Self::new(kind, message) }
+    }
+
     pub(super) fn tool(error: sandbox::ToolError) -> Self {
         let sandbox::ToolError { kind, message, retryable, upstream_code, remediation_hints } = error;
         Self { retryable, upstream_code, hints: remediation_hints, ..Self::new(kind.into(), message) }
@@ -177,13 +185,13 @@ pub struct Answer {
     /// The id of the call.
     pub correlation_id: String,
     /// The pack that was called; empty when the tool is unknown.
-    pub pack: String,
+    pub pack: Arc<str>,
     /// Its version.
-    pub pack_version: String,
+    pub pack_version: Arc<str>,
     /// Of the whole snapshot.
-    pub interface_hash: String,
+    pub interface_hash: Arc<str>,
     /// Of the snapshot.
-    pub pack_set_version: String,
+    pub pack_set_version: Arc<str>,
     /// The call as it waits for a person, when it does.
     pub waiting: Option<Box<ApprovalRequired>>,
 }
@@ -204,11 +212,12 @@ impl Answer {
             remediation_hints: error.hints,
             correlation_id: id.clone(),
         };
+        let labels = pack.map(|pack| pack.labels.clone()).unwrap_or_default();
         Self {
             ended: ended.map_err(error),
             correlation_id: id,
-            pack: pack.map(|pack| pack.id().to_string()).unwrap_or_default(),
-            pack_version: pack.map(Pack::version).unwrap_or_default(),
+            pack: labels.id,
+            pack_version: labels.version,
             interface_hash: snapshot.interface_hash.clone(),
             pack_set_version: snapshot.pack_set_version.clone(),
             waiting,
@@ -228,10 +237,10 @@ impl Answer {
             output,
             error,
             correlation_id: self.correlation_id,
-            pack: self.pack,
-            pack_version: self.pack_version,
-            interface_hash: self.interface_hash,
-            pack_set_version: self.pack_set_version,
+            pack: self.pack.to_string(),
+            pack_version: self.pack_version.to_string(),
+            interface_hash: self.interface_hash.to_string(),
+            pack_set_version: self.pack_set_version.to_string(),
         }
     }
 }

@@ -5,8 +5,11 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use rig_specs::rtp::{ErrorKind, RiskClass};
-use serde_json::Value;
+use rig_specs::{
+    Sha256,
+    rtp::{ErrorKind, RiskClass},
+};
+use serde_json::{Value, json};
 
 use super::{
     CallError, Caller, Record, Running, Services,
@@ -36,10 +39,11 @@ struct Prepared<'a> {
     client: Option<Arc<dyn Client>>,
     timeout: Duration,
     deadline: Instant,
+    idempotency_key: String,
 }
 
 impl Prepared<'_> {
-    fn redactor(&self) -> Option<&Redactor> {
+    fn redactor(&self) -> Option<Arc<Redactor>> {
         self.secrets.as_ref().map(|_| self.egress.redactor())
     }
 }
@@ -54,9 +58,10 @@ impl<'a> Running<'a> {
         let answer = loop {
             self.record.attempts += 1;
             let ended = self.attempt(&prepared).await;
+            let redactor = prepared.redactor();
             let answer = match ended {
-                Ok(output) => checked_output(self.tool, output, prepared.redactor()),
-                Err(error) => Err(redacted(error, prepared.redactor())),
+                Ok(output) => checked_output(self.tool, output, redactor.as_deref()),
+                Err(error) => Err(redacted(error, redactor.as_deref())),
             };
             let Some(error) = answer.as_ref().err().filter(|error| error.retryable) else { break answer };
             let pause = pause(error, self.record.attempts);
@@ -96,7 +101,19 @@ impl<'a> Running<'a> {
             secrets: (!secrets.is_empty()).then_some(secrets),
             timeout,
             deadline: self.started + timeout,
+            idempotency_key: self.idempotency_key(),
         })
+    }
+
+    /// What a service knows the call by. A request that a client sends again under its id is the same call. But clients also give one
+    /// id to all the calls of a conversation, and tenants may choose the same ids: those calls are others, and a service that took one
+    /// for another would answer with the other's result, or refuse it.
+    fn idempotency_key(&self) -> String {
+        let (request, hash) = (self.request, &self.intent.input_hash);
+        let tenant = request.context.tenant_id.as_deref().unwrap_or_default();
+        // There is no hash when nothing is audited.
+        let input = if hash.is_empty() { &request.args } else { hash };
+        Sha256::of(json!([tenant, self.id, request.tool, input]).to_string().as_bytes()).hex()
     }
 
     async fn attempt(&mut self, prepared: &Prepared<'_>) -> Result<String, CallError> {
@@ -106,7 +123,7 @@ impl<'a> Running<'a> {
             tenant_id: request.context.tenant_id.clone().unwrap_or_default(),
             actor: request.context.actor.clone().unwrap_or_default(),
             attempt: self.record.attempts,
-            idempotency_key: self.id.to_owned(),
+            idempotency_key: prepared.idempotency_key.clone(),
             deadline_ms: wall_clock_ms(deadline),
         };
         let input = CallInput {
@@ -126,10 +143,11 @@ impl<'a> Running<'a> {
             },
         };
         let outcome = prepared.program.call(input).await;
-        keep_log(self.record, outcome.log, prepared.redactor());
+        keep_log(self.record, outcome.log, prepared.redactor().as_deref());
+        let credential = prepared.egress.take_failure();
         match outcome.result {
             Ok(output) => Ok(output),
-            Err(Failure::Tool(error)) => Err(CallError::tool(error)),
+            Err(Failure::Tool(error)) => Err(credential.map_or_else(|| CallError::tool(error), CallError::credential)),
             Err(Failure::Stopped(stop)) => Err(CallError::stopped(&stop, prepared.timeout.as_secs())),
         }
     }

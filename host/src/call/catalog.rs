@@ -32,9 +32,9 @@ pub struct Snapshot {
     tools: BTreeMap<String, Arc<Tool>>,
     slots: BTreeSet<String>,
     /// Over every tool of every pack.
-    pub interface_hash: String,
+    pub interface_hash: Arc<str>,
     /// The name of this set of packs.
-    pub pack_set_version: String,
+    pub pack_set_version: Arc<str>,
 }
 
 /// One tool with what a call of it needs.
@@ -54,10 +54,23 @@ pub struct Tool {
 pub struct Pack {
     /// What was verified.
     pub verified: VerifiedPack,
+    /// What every answer and every row says about the pack.
+    pub labels: Labels,
     /// The compiled component, made at the first call.
     pub(super) program: tokio::sync::OnceCell<Program>,
     /// What its calls may reach, made at the first call.
     pub(super) reach: OnceLock<super::reach::PackReach>,
+}
+
+/// A pack's name, version and digest as texts.
+#[derive(Debug, Clone, Default)]
+pub struct Labels {
+    /// The id.
+    pub id: Arc<str>,
+    /// The version.
+    pub version: Arc<str>,
+    /// `sha256:` of the component.
+    pub digest: Arc<str>,
 }
 
 impl std::fmt::Debug for Pack {
@@ -72,12 +85,6 @@ impl Pack {
     pub fn id(&self) -> &PackId {
         &self.verified.locked.pack_id
     }
-
-    /// The pack's version.
-    #[must_use]
-    pub fn version(&self) -> String {
-        self.verified.locked.version.to_string()
-    }
 }
 
 impl Snapshot {
@@ -91,7 +98,13 @@ impl Snapshot {
         let mut tools = BTreeMap::new();
         for verified in packs {
             let described = verified.embedded.tools.clone();
-            let pack = Arc::new(Pack { verified, program: tokio::sync::OnceCell::new(), reach: OnceLock::new() });
+            let labels = Labels {
+                id: verified.locked.pack_id.as_str().into(),
+                version: verified.locked.version.to_string().into(),
+                digest: verified.digest.to_string().into(),
+            };
+            let pack =
+                Arc::new(Pack { verified, labels, program: tokio::sync::OnceCell::new(), reach: OnceLock::new() });
             for tool in described {
                 let name = tool.def.name.clone();
                 let pack = Arc::clone(&pack);
@@ -99,7 +112,12 @@ impl Snapshot {
                 tools.insert(name, Arc::new(Tool { tool, pack, input, output }));
             }
         }
-        Self { tools, slots, interface_hash: interface_hash.to_string(), pack_set_version }
+        Self {
+            tools,
+            slots,
+            interface_hash: interface_hash.to_string().into(),
+            pack_set_version: pack_set_version.into(),
+        }
     }
 
     /// Takes these names for secrets too: those of packs that are installed but offer no tools here, because they are not enabled or

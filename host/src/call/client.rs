@@ -37,7 +37,7 @@ impl CallClient {
         })
     }
 
-    fn redactor(&self) -> Option<&Redactor> {
+    fn redactor(&self) -> Option<Arc<Redactor>> {
         self.redacting.as_ref().map(|egress| egress.redactor())
     }
 

@@ -1,5 +1,7 @@
 //! The row of a call in the audit log: what the pipeline knows at its end, and for risky calls what it intends at its start.
 
+use std::sync::Arc;
+
 use rig_specs::{
     Sha256,
     digest::{canonical_json, canonical_text},
@@ -25,18 +27,19 @@ pub(super) const DENIED: &str = "denied";
 pub(super) const ATTEMPTED: &str = "attempted";
 
 /// What the row of a call says about the request.
-pub(super) fn row(request: &Request, id: &str, tool: Option<&Tool>, interface_hash: &str, keep_args: bool) -> Row {
+pub(super) fn row(request: &Request, id: &str, tool: Option<&Tool>, interface_hash: &Arc<str>, keep_args: bool) -> Row {
     let kept = || json::object(&request.args).ok().map(|args| sanitised(&args));
+    let labels = tool.map(|tool| tool.pack.labels.clone()).unwrap_or_default();
     Row {
         event: Event::Call,
         tenant_id: bounded(request.context.tenant_id.as_deref().unwrap_or_default()),
         run_id: bounded(id),
         actor: bounded(request.context.actor.as_deref().unwrap_or_default()),
         tool: bounded(&request.tool),
-        pack: tool.map(|tool| tool.pack.id().to_string()).unwrap_or_default(),
-        pack_version: tool.map(|tool| tool.pack.version()).unwrap_or_default(),
-        pack_hash: tool.map(|tool| tool.pack.verified.digest.to_string()).unwrap_or_default(),
-        interface_hash: interface_hash.to_owned(),
+        pack: labels.id,
+        pack_version: labels.version,
+        pack_hash: labels.digest,
+        interface_hash: Arc::clone(interface_hash),
         input_hash: input_hash(&request.args),
         isolation: SANDBOX,
         args: keep_args.then(kept).flatten(),

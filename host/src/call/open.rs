@@ -81,13 +81,19 @@ fn verified(project: &Project, home: &Home, id: &PackId) -> Result<VerifiedPack,
 /// # Errors
 /// When a setting cannot be used.
 pub fn gate(project: &Project, offline: bool) -> Result<Gate, egress::Error> {
+    Gate::new(&network(project, offline))
+}
+
+/// The project's network settings, with their paths resolved.
+#[must_use]
+pub fn network(project: &Project, offline: bool) -> Settings {
     let network = &project.config().network;
-    Gate::new(&Settings {
+    Settings {
         proxy: network.proxy.clone(),
         extra_ca: network.extra_ca.iter().map(|path| project.resolve(path)).collect(),
         offline,
         allow_private: network.allow_private.clone(),
-    })
+    }
 }
 
 /// A pipeline for a snapshot of a project.

@@ -10,7 +10,7 @@ mod credentials;
 
 use serde_json::{Map, Value};
 
-use credentials::{is_name, without};
+pub(crate) use credentials::{is_name, without};
 
 /// What stands in the place of a credential.
 pub const REDACTED: &str = "[redacted]";

@@ -6,6 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use rig_host::build::lint::Lint;
 
+mod author;
+
+pub use author::{New, Publish, Test};
+
 /// Install packs of tools for AI agents, and run every call in a sandbox.
 #[derive(Debug, Parser)]
 #[command(name = "rig", version, about, arg_required_else_help = true, max_term_width = 100)]
@@ -68,8 +72,14 @@ pub enum Command {
     Verify(Verify),
     /// Show what a component or an installed pack is and asks for, without running it
     Inspect(Inspect),
+    /// Make the folder of a new pack
+    New(New),
     /// Build a pack from its source
     Build(Build),
+    /// Run the cases of a pack in the sandbox, with recorded HTTP
+    Test(Test),
+    /// Put a built pack into an index that is a folder
+    Publish(Publish),
     /// Make tokens for tenants of the gateway, or list the tenants
     Tenant(Tenant),
     /// Ask the audit log who called what, check that nobody changed it, or write it out

@@ -149,6 +149,10 @@ impl IntoHint for Option<String> {
 classified!(
     rig_host::approvals::ApprovalError,
     rig_host::audit::AuditError,
+    rig_host::author::cases::CasesError,
+    rig_host::author::new::NewError,
+    rig_host::author::publish::PublishError,
+    rig_host::author::sdk::SdkError,
     rig_host::build::BuildError,
     rig_host::egress::Error,
     rig_host::egress::RemoteError,

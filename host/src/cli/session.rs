@@ -11,6 +11,7 @@ use rig_host::{
     call::{Caller, Services, Snapshot, open},
     egress::Gate,
     home::Home,
+    install::Bundle,
     project::Project,
     sandbox::{PoolSize, Sandbox},
 };
@@ -73,6 +74,18 @@ impl Session {
             self.ui.note("completed a change that an earlier run of rig could not finish");
         }
         Ok(project)
+    }
+
+    /// The packs that this program carries. The kernel's link leads to the file that runs, even when another has taken its place.
+    pub fn bundle(&self) -> Option<Bundle> {
+        let program = Path::new("/proc/self/exe");
+        let program = if program.exists() { Some(program.to_owned()) } else { env::current_exe().ok() };
+        program.and_then(|program| {
+            Bundle::of(&program).unwrap_or_else(|error| {
+                self.ui.warn(&format!("the packs that this rig carries cannot be used: {error}"));
+                None
+            })
+        })
     }
 
     /// Said when another rig works on the same project.

@@ -1,6 +1,6 @@
 //! One request of one call, from the guest's text to the redacted answer: the order of the gate's steps stands here and nowhere else.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http::{
@@ -12,8 +12,17 @@ use http::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::{Gate, HttpError, Reach, Redactor, Request, Response, allow::url::Target, client::Answer, headers, limits};
+use super::{
+    Gate, HttpError, Reach, Redactor, Request, Response, Sent, Tape,
+    allow::{Permit, url::Target},
+    client::Answer,
+    headers,
+    inject::token::{Cell, CredentialError, Held},
+    limits, tape,
+};
 use crate::secrets::CallSecrets;
+
+mod token;
 
 /// The way out for one call of one tool.
 #[derive(Debug)]
@@ -21,11 +30,22 @@ pub struct CallEgress {
     gate: Arc<Gate>,
     reach: Arc<Reach>,
     secrets: Arc<CallSecrets>,
-    redactor: OnceLock<Redactor>,
+    known: Mutex<Known>,
     records: Mutex<Records>,
 }
 
-/// What one request did, for the audit. Redirects that were followed are requests of their own.
+/// What is known of the call's secrets so far.
+#[derive(Debug, Default)]
+struct Known {
+    /// Made when it is first needed, and anew after the call got a token.
+    redactor: Option<Arc<Redactor>>,
+    /// The tokens that the call's requests carried, by slot.
+    tokens: Vec<(String, Cell)>,
+    /// Why a secret could not be traded for a token.
+    failure: Option<CredentialError>,
+}
+
+/// What one request did, for the audit. Redirects that were followed are requests of their own, and so are those for tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EgressRecord {
     /// The host, without the port.
@@ -61,7 +81,7 @@ impl CallEgress {
     /// Allocates next to nothing: most calls never send a request. `secrets` are those of the tool's own slots.
     #[must_use]
     pub fn new(gate: Arc<Gate>, reach: Arc<Reach>, secrets: Arc<CallSecrets>) -> Self {
-        Self { gate, reach, secrets, redactor: OnceLock::new(), records: Mutex::default() }
+        Self { gate, reach, secrets, known: Mutex::default(), records: Mutex::default() }
     }
 
     /// Sends a request, if it is granted, and waits for the whole answer. Requests of one call may run at once.
@@ -73,7 +93,7 @@ impl CallEgress {
         let deadline = Instant::now() + limit;
         match self.follow(request, deadline).await {
             Ok(answer) => Ok(self.redact(answer)),
-            Err(error) => Err(error.redacted(self.redactor())),
+            Err(error) => Err(error.redacted(&self.redactor())),
         }
     }
 
@@ -85,8 +105,27 @@ impl CallEgress {
 
     /// Blanks the secrets of the call, for what else comes out of it: output, errors, log lines.
     #[must_use]
-    pub fn redactor(&self) -> &Redactor {
-        self.redactor.get_or_init(|| Redactor::new(&self.secrets))
+    pub fn redactor(&self) -> Arc<Redactor> {
+        let mut known = self.known();
+        if let Some(redactor) = &known.redactor {
+            return Arc::clone(redactor);
+        }
+        let parts: Vec<_> = self.reach.bindings.parts(&self.secrets).collect();
+        let parts = parts.iter().map(|(slot, part)| (*slot, part));
+        let tokens = known.tokens.iter().filter_map(|(slot, cell)| Some((slot.as_str(), cell.get()?.value())));
+        let redactor = Arc::new(Redactor::with(&self.secrets, parts.chain(tokens)));
+        known.redactor = Some(Arc::clone(&redactor));
+        redactor
+    }
+
+    /// Why a secret could not be traded for a token since this was last asked. A tool that failed has failed for that reason, whatever
+    /// it made of it.
+    pub fn take_failure(&self) -> Option<CredentialError> {
+        self.known().failure.take()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One request and the redirects that its rules let the host follow.
@@ -94,15 +133,30 @@ impl CallEgress {
         self.count()?;
         let mut outgoing = read(request)?;
         let mut redirects = 0;
+        let mut again = false;
         loop {
+            let permit = self.permit(&outgoing);
+            let tokens = match permit {
+                Ok(_) => self.tokens(&outgoing.target, deadline).await,
+                Err(_) => Ok(Held::default()),
+            };
             let record = self.begin(&outgoing);
-            let outcome = self.step(&outgoing, deadline).await;
+            let outcome = match (permit, &tokens) {
+                (Ok(permit), Ok(tokens)) => {
+                    self.exchange(&outgoing, tokens, deadline).await.map(|answer| (answer, permit))
+                }
+                (Err(error), _) => Err(error),
+                (_, Err(error)) => Err(error.clone()),
+            };
             record.finish(outcome.as_ref().map(|(answer, _)| answer));
-            let (answer, follow) = outcome?;
-            if !follow || !outgoing.redirect(&answer, self)? {
+            let (answer, permit) = outcome?;
+            if tokens.is_ok_and(|tokens| tokens.judge(answer.status, &self.gate.tokens)) && !again {
+                again = true;
+            } else if !permit.follow || !outgoing.redirect(&answer, self)? {
                 return Ok(answer);
+            } else {
+                redirects += 1;
             }
-            redirects += 1;
             if redirects > limits::REDIRECTS {
                 return Err(HttpError::Protocol(format!(
                     "{} redirects more than {} times",
@@ -114,31 +168,63 @@ impl CallEgress {
         }
     }
 
-    /// Allow → block private addresses → inject → send. Names are resolved, and their addresses blocked, while connecting.
-    async fn step(&self, outgoing: &Outgoing, deadline: Instant) -> Result<(Answer, bool), HttpError> {
-        let Self { gate, reach, secrets, .. } = self;
-        let host = outgoing.target.host();
+    /// Allow → block private addresses, for addresses in the URL. Names are resolved, and their addresses blocked, while connecting.
+    fn permit(&self, outgoing: &Outgoing) -> Result<Permit, HttpError> {
+        let Self { gate, reach, .. } = self;
         let permit = reach.rules.permit(outgoing.method.as_str(), &outgoing.target).map_err(HttpError::Denied)?;
         gate.check_address(&outgoing.target)?;
         gate.refuse_offline()?;
         reach.bindings.refuse_owned(&outgoing.target, &outgoing.headers)?;
+        Ok(permit)
+    }
 
+    /// Inject → send, for a request that is granted.
+    async fn exchange(&self, outgoing: &Outgoing, tokens: &Held, deadline: Instant) -> Result<Answer, HttpError> {
+        let Self { gate, reach, secrets, .. } = self;
+        let host = outgoing.target.host();
         let mut target = outgoing.target.clone();
         let mut headers = outgoing.headers.clone();
-        let injected = reach.bindings.apply(secrets, &mut target, &mut headers, gate.is_own(host))?;
+        let injected = reach.bindings.apply(secrets, tokens, &mut target, &mut headers, gate.is_own(host))?;
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 
-        let exchange = gate.exchange(outgoing.method.clone(), &target, headers, outgoing.body.clone());
-        let Ok(answer) = timeout_at(deadline, exchange).await else {
-            return Err(HttpError::Timeout(format!("{host} did not answer within the time for the request")));
+        let exchange = async {
+            let exchange = gate.exchange(outgoing.method.clone(), &target, headers, outgoing.body.clone());
+            timeout_at(deadline, exchange).await.unwrap_or_else(|_| {
+                Err(HttpError::Timeout(format!("{host} did not answer within the time for the request")))
+            })
         };
-        let answer = answer?;
+        let answer = match gate.tape() {
+            None => exchange.await,
+            Some(tape) => self.on_tape(tape, outgoing, exchange).await,
+        }?;
         if injected && is_encoded(&answer.headers) {
             return Err(HttpError::Protocol(format!(
                 "{host} sent a compressed answer though none was asked for; it cannot be searched for the secrets it was sent"
             )));
         }
-        Ok((answer, permit.follow))
+        Ok(answer)
+    }
+
+    /// Sends and records, or answers from the recording. Neither the request nor the answer that is kept holds a secret: the request
+    /// is the guest's own, before anything was put into it.
+    async fn on_tape(
+        &self,
+        tape: &Tape,
+        outgoing: &Outgoing,
+        exchange: impl Future<Output = Result<Answer, HttpError>>,
+    ) -> Result<Answer, HttpError> {
+        let slots = self.reach.bindings.slots(&self.secrets, outgoing.target.host());
+        let sent = outgoing.sent(&self.redactor(), slots);
+        if let Some(answer) = tape.replay(&sent) {
+            return answer.and_then(tape::answer_of);
+        }
+        let outcome = exchange.await;
+        let kept = match &outcome {
+            Ok(answer) => Ok(self.redact(answer.clone())),
+            Err(error) => Err(error.clone().redacted(&self.redactor())),
+        };
+        tape.record(sent, kept);
+        outcome
     }
 
     fn count(&self) -> Result<(), HttpError> {
@@ -236,6 +322,21 @@ fn is_encoded(headers: &HeaderMap) -> bool {
 }
 
 impl Outgoing {
+    /// The request as the guest made it, for a tape.
+    fn sent(&self, redactor: &Redactor, slots: Vec<String>) -> Sent {
+        let header = |(name, value): (&http::HeaderName, &HeaderValue)| {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            (name.as_str().to_owned(), redactor.text(&value).into_owned())
+        };
+        Sent {
+            method: self.method.to_string(),
+            url: redactor.text(self.target.url().as_str()).into_owned(),
+            headers: self.headers.iter().map(header).collect(),
+            body: self.body.as_ref().map(|body| redactor.bytes(body.to_vec())).unwrap_or_default(),
+            slots,
+        }
+    }
+
     /// Becomes the request that a redirect asks for; `false` when the answer is none.
     fn redirect(&mut self, answer: &Answer, call: &CallEgress) -> Result<bool, HttpError> {
         let Some(location) = answer.headers.get(LOCATION).filter(|_| matches!(answer.status, 301..=303 | 307 | 308))

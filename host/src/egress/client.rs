@@ -17,7 +17,10 @@ use url::Url;
 use super::{
     Error, HttpError, Settings,
     allow::{pattern::HostPattern, url::Target},
-    headers, limits, network,
+    headers,
+    inject::token::Tokens,
+    limits, network,
+    tape::Tape,
 };
 
 pub(super) mod download;
@@ -39,12 +42,15 @@ pub struct Gate {
     offline: bool,
     allow_private: Arc<[HostPattern]>,
     lookup: Lookup,
+    tape: Option<Arc<Tape>>,
     packs: OnceLock<reqwest::Client>,
     downloads: OnceLock<reqwest::Client>,
+    /// Kept here so that all calls share them.
+    pub(super) tokens: Tokens,
 }
 
 /// An answer as it came.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
@@ -67,9 +73,21 @@ impl Gate {
             offline: settings.offline,
             allow_private: allow_private.collect::<Result<_, _>>().map_err(Error::AllowPrivate)?,
             lookup,
+            tape: None,
             packs: OnceLock::new(),
             downloads: OnceLock::new(),
+            tokens: Tokens::default(),
         })
+    }
+
+    /// The same gate with a tape in it: what passes is recorded, or answered from the recording in place of the network.
+    #[must_use]
+    pub fn with_tape(self, tape: Arc<Tape>) -> Self {
+        Self { tape: Some(tape), ..self }
+    }
+
+    pub(super) fn tape(&self) -> Option<&Tape> {
+        self.tape.as_deref()
     }
 
     /// Makes the clients now, for a report on the settings.

@@ -22,6 +22,12 @@ use super::{
 };
 use crate::secrets::{CallSecrets, Secret};
 
+pub(super) mod service_account;
+pub(super) mod token;
+
+use service_account::TokenSource;
+use token::Held;
+
 /// Where the secrets of a pack go.
 #[derive(Debug, Default)]
 pub(super) struct Bindings(Vec<Binding>);
@@ -46,6 +52,8 @@ enum Place {
     Query {
         name: String,
     },
+    /// A token that the secret is traded for.
+    Token(TokenSource),
 }
 
 impl Place {
@@ -53,7 +61,7 @@ impl Place {
     fn header(&self) -> Option<HeaderName> {
         match self {
             Self::Header { name, .. } => Some(name.clone()),
-            Self::Basic { .. } => Some(AUTHORIZATION),
+            Self::Basic { .. } | Self::Token(_) => Some(AUTHORIZATION),
             Self::Query { .. } => None,
         }
     }
@@ -132,12 +140,46 @@ impl Bindings {
         }
     }
 
+    /// The secrets of the call that go to a target as tokens, by slot. None where they would go in the clear.
+    pub(super) fn traded<'a>(
+        &'a self,
+        target: &'a Target,
+        secrets: &'a CallSecrets,
+        may_go_clear: bool,
+    ) -> impl Iterator<Item = (&'a str, &'a TokenSource, &'a Secret)> {
+        let bindings = self.of_host(target.host()).filter(move |_| target.scheme() == Scheme::Https || may_go_clear);
+        bindings.filter_map(|binding| {
+            let source = binding
+                .places
+                .iter()
+                .find_map(|place| if let Place::Token(source) = place { Some(source) } else { None });
+            Some((binding.slot.as_str(), source?, secrets.get(&binding.slot)?))
+        })
+    }
+
+    /// The parts of the call's secrets that are secrets in their own right, by slot.
+    pub(super) fn parts<'a>(&'a self, secrets: &'a CallSecrets) -> impl Iterator<Item = (&'a str, Secret)> {
+        let traded =
+            self.0.iter().filter(|binding| binding.places.iter().any(|place| matches!(place, Place::Token(_))));
+        traded.filter_map(|binding| {
+            Some((binding.slot.as_str(), service_account::private_key(secrets.get(&binding.slot)?)?))
+        })
+    }
+
+    /// The slots of the call whose secrets go to the host.
+    pub(super) fn slots(&self, secrets: &CallSecrets, host: &str) -> Vec<String> {
+        let mut slots: Vec<String> = self.of_host(host).map(|binding| binding.slot.clone()).collect();
+        slots.retain(|slot| secrets.get(slot).is_some());
+        slots
+    }
+
     /// Adds the secrets of the call that are bound to the host of the request. Says whether there were any.
     ///
     /// `may_go_clear`: the project named the host as one of its own.
     pub(super) fn apply(
         &self,
         secrets: &CallSecrets,
+        tokens: &Held,
         target: &mut Target,
         headers: &mut HeaderMap,
         may_go_clear: bool,
@@ -154,7 +196,7 @@ impl Bindings {
             }
             for place in places {
                 if let Some(name) = place.header() {
-                    let value = header_value(slot, place, secret)?;
+                    let value = header_value(slot, place, secret, tokens)?;
                     if headers.insert(&name, value).is_some() {
                         return Err(HttpError::InvalidRequest(format!(
                             "two secrets of this tool, `{slot}` among them, go into the header `{name}`"
@@ -192,10 +234,11 @@ fn place(slot: &str, inject: &Inject, settings: &Settings<'_>) -> Result<Place, 
             Err(TemplateProblem::Bad(why)) => return Err(why),
         },
         Inject::Query { name } => Place::Query { name: name.clone() },
+        Inject::Oauth2ServiceAccount { scopes, token_url } => Place::Token(TokenSource::new(slot, scopes, token_url)?),
     })
 }
 
-fn header_value(slot: &str, place: &Place, secret: &Secret) -> Result<HeaderValue, HttpError> {
+fn header_value(slot: &str, place: &Place, secret: &Secret, tokens: &Held) -> Result<HeaderValue, HttpError> {
     let text = match place {
         Place::Basic { user } => {
             let user = user.as_ref().map_err(|why| HttpError::Denied(why.clone()))?;
@@ -203,6 +246,12 @@ fn header_value(slot: &str, place: &Place, secret: &Secret) -> Result<HeaderValu
             Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())))
         }
         Place::Header { prefix, .. } => Zeroizing::new(format!("{prefix}{}", secret.expose())),
+        Place::Token(_) => {
+            // Minted before: the key itself never stands in a request.
+            let none = || HttpError::Denied(format!("there is no access token for the secret `{slot}`"));
+            let token = tokens.token(slot).ok_or_else(none)?;
+            Zeroizing::new(format!("Bearer {}", token.value().expose()))
+        }
         Place::Query { .. } => Zeroizing::default(),
     };
     let mut value = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| {
@@ -253,7 +302,7 @@ mod tests {
     fn apply(slots: &[&str], url: &str) -> Result<(String, BTreeMap<String, String>), HttpError> {
         let mut target = Target::parse(url).unwrap();
         let mut headers = HeaderMap::new();
-        bindings(Some("AC1")).unwrap().apply(&secrets(slots), &mut target, &mut headers, false)?;
+        bindings(Some("AC1")).unwrap().apply(&secrets(slots), &Held::default(), &mut target, &mut headers, false)?;
         let headers = headers.iter().map(|(k, v)| (k.to_string(), v.to_str().unwrap().to_owned())).collect();
         Ok((target.url().to_string(), headers))
     }
@@ -291,7 +340,10 @@ mod tests {
     fn injected_headers_do_not_show_in_debug_output() {
         let mut target = Target::parse("https://api.example.com/").unwrap();
         let mut headers = HeaderMap::new();
-        assert_eq!(bindings(None).unwrap().apply(&secrets(&["TOKEN"]), &mut target, &mut headers, false), Ok(true));
+        assert_eq!(
+            bindings(None).unwrap().apply(&secrets(&["TOKEN"]), &Held::default(), &mut target, &mut headers, false),
+            Ok(true)
+        );
         assert!(!format!("{headers:?}").contains("value of"));
     }
 
@@ -304,7 +356,13 @@ mod tests {
         }
         // The project's own hosts are another matter, and so are requests without a secret.
         let mut target = Target::parse(url).unwrap();
-        let own = bindings(None).unwrap().apply(&secrets(&["TOKEN"]), &mut target, &mut HeaderMap::new(), true);
+        let own = bindings(None).unwrap().apply(
+            &secrets(&["TOKEN"]),
+            &Held::default(),
+            &mut target,
+            &mut HeaderMap::new(),
+            true,
+        );
         assert_eq!(own, Ok(true));
         assert!(apply(&[], url).is_ok());
     }
@@ -359,7 +417,13 @@ mod tests {
     #[test]
     fn values_that_cannot_be_sent() {
         let mut target = Target::parse("https://basic.example/").unwrap();
-        let unset = bindings(None).unwrap().apply(&secrets(&["PASSWORD"]), &mut target, &mut HeaderMap::new(), false);
+        let unset = bindings(None).unwrap().apply(
+            &secrets(&["PASSWORD"]),
+            &Held::default(),
+            &mut target,
+            &mut HeaderMap::new(),
+            false,
+        );
         let why = "the secret `PASSWORD` needs the setting ACCOUNT, which has no value";
         assert_eq!(unset, Err(HttpError::Denied(why.into())));
         assert!(bindings(Some("a:b")).unwrap_err().contains("holds a `:`"));
@@ -370,7 +434,7 @@ mod tests {
         }
         let broken = CallSecrets::none().with("TOKEN", Secret::new("canary\nX: y".into()), Marker::Env("TOKEN".into()));
         let mut target = Target::parse("https://api.example.com/").unwrap();
-        match bindings(None).unwrap().apply(&broken, &mut target, &mut HeaderMap::new(), false) {
+        match bindings(None).unwrap().apply(&broken, &Held::default(), &mut target, &mut HeaderMap::new(), false) {
             Err(HttpError::InvalidRequest(text)) => {
                 assert!(text.contains("`TOKEN` holds a line break") && !text.contains("canary"));
             }

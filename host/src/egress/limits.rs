@@ -40,3 +40,15 @@ pub const DOWNLOAD_STALL: Duration = Duration::from_secs(30);
 
 /// The shortest secret that is looked for in answers. Shorter ones occur by chance and would tear ordinary text apart.
 pub const REDACTED_SECRET: usize = 8;
+
+/// How long a signed request for an access token is good, and how long a token is kept at most: the hour that Google allows.
+pub const ASSERTION_TIME: Duration = Duration::from_hours(1);
+
+/// How long before it expires a token is no longer used: longer than a request that carries it may take.
+pub const TOKEN_MARGIN: Duration = Duration::from_mins(1);
+
+/// The tokens that are kept. More secrets than any project has tenants; a token that is dropped is minted again.
+pub const TOKENS: usize = 1024;
+
+/// How much of a token endpoint's own words is quoted: a sentence or two.
+pub const QUOTED: usize = 300;

@@ -5,9 +5,15 @@
 //! encoded text, as in `Basic` credentials) and in hex. A service that transforms it otherwise is not found out. Secrets shorter
 //! than [`limits::REDACTED_SECRET`] bytes are not looked for.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    ops::Range,
+    sync::Arc,
+};
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, Input, MatchKind};
 use base64::{
     Engine,
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
@@ -15,7 +21,7 @@ use base64::{
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::limits;
-use crate::secrets::CallSecrets;
+use crate::secrets::{CallSecrets, Secret};
 
 /// All but the unreserved characters of RFC 3986, as `encodeURIComponent`-like functions write it.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -23,13 +29,23 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove
 /// What forms leave as it is; a space becomes `+`.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*').remove(b' ');
 
+/// How much of a form is looked for at first; the rest is compared where that much was found. The key of a service account has
+/// thousands of bytes in each of its forms, and an automaton of all of them takes longer to build than the call it is for.
+const SOUGHT: usize = 64;
+
 /// Blanks the secrets of one call.
 #[derive(Default)]
 pub struct Redactor {
     /// Nothing when there is nothing to look for.
     patterns: Option<AhoCorasick>,
-    /// What each pattern is replaced by.
-    replacements: Vec<String>,
+    /// For each pattern the forms that may stand where it was found, the longest first.
+    candidates: Vec<Vec<Form>>,
+}
+
+#[derive(Clone)]
+struct Form {
+    text: Arc<str>,
+    replacement: Arc<str>,
 }
 
 impl fmt::Debug for Redactor {
@@ -49,47 +65,92 @@ impl Redactor {
     /// One that finds those secrets.
     #[must_use]
     pub fn new(secrets: &CallSecrets) -> Self {
-        let mut patterns: BTreeMap<String, &str> = BTreeMap::new();
-        for (slot, secret) in secrets.iter() {
+        Self::with(secrets, std::iter::empty())
+    }
+
+    /// One that also finds what was made of the secrets, or is a part of them, each with its slot.
+    pub(super) fn with<'a>(secrets: &'a CallSecrets, more: impl Iterator<Item = (&'a str, &'a Secret)>) -> Self {
+        let mut all: BTreeMap<Arc<str>, Arc<str>> = BTreeMap::new();
+        for (slot, secret) in secrets.iter().chain(more) {
             let value = secret.expose();
             if value.len() >= limits::REDACTED_SECRET {
+                let replacement: Arc<str> = format!("[redacted:{slot}]").into();
                 for form in forms(value) {
-                    patterns.entry(form).or_insert(slot);
+                    all.entry(form.into()).or_insert_with(|| Arc::clone(&replacement));
                 }
             }
         }
-        if patterns.is_empty() {
+        if all.is_empty() {
             return Self::none();
         }
-        let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(patterns.keys());
+        let start = |form: &'_ Arc<str>| form.as_bytes()[..form.len().min(SOUGHT)].to_vec();
+        let patterns: BTreeSet<Vec<u8>> = all.keys().map(start).collect();
+        let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&patterns);
         // It fails only beyond billions of states, which the size of an environment does not allow.
         let Ok(automaton) = automaton else { return Self::none() };
-        let replacements = patterns.values().map(|slot| format!("[redacted:{slot}]")).collect();
-        Self { patterns: Some(automaton), replacements }
+        let candidates = patterns.iter().map(|pattern| {
+            let may_stand = |form: &str| form.as_bytes().starts_with(pattern) || pattern.starts_with(form.as_bytes());
+            let forms = all.iter().filter(|(text, _)| may_stand(text));
+            let mut forms: Vec<Form> = forms
+                .map(|(text, replacement)| Form { text: Arc::clone(text), replacement: Arc::clone(replacement) })
+                .collect();
+            forms.sort_by_key(|form| std::cmp::Reverse(form.text.len()));
+            forms
+        });
+        Self { candidates: candidates.collect(), patterns: Some(automaton) }
+    }
+
+    /// The first secret at or after a place, and what stands for it.
+    fn next(&self, text: &[u8], mut from: usize) -> Option<(Range<usize>, &str)> {
+        let patterns = self.patterns.as_ref()?;
+        loop {
+            let found = patterns.find(Input::new(text).range(from..))?;
+            let here = &text[found.start()..];
+            let candidates = &self.candidates[found.pattern().as_usize()];
+            if let Some(form) = candidates.iter().find(|form| here.starts_with(form.text.as_bytes())) {
+                return Some((found.start()..found.start() + form.text.len(), &form.replacement));
+            }
+            from = found.start() + 1;
+        }
     }
 
     /// Whether a secret is in there.
     #[must_use]
     pub fn finds(&self, text: &[u8]) -> bool {
-        self.patterns.as_ref().is_some_and(|patterns| patterns.is_match(text))
+        self.next(text, 0).is_some()
     }
 
     /// The text with every secret replaced by `[redacted:SLOT]`.
     #[must_use]
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        match &self.patterns {
-            Some(patterns) if patterns.is_match(text) => Cow::Owned(patterns.replace_all(text, &self.replacements)),
-            _ => Cow::Borrowed(text),
+        let mut redacted = String::new();
+        let mut end = 0;
+        while let Some((range, replacement)) = self.next(text.as_bytes(), end) {
+            redacted.extend([&text[end..range.start], replacement]);
+            end = range.end;
         }
+        if end == 0 {
+            return Cow::Borrowed(text);
+        }
+        redacted.push_str(&text[end..]);
+        Cow::Owned(redacted)
     }
 
     /// As [`Self::text`], for bytes of any kind.
     #[must_use]
     pub fn bytes(&self, bytes: Vec<u8>) -> Vec<u8> {
-        match &self.patterns {
-            Some(patterns) if patterns.is_match(&bytes) => patterns.replace_all_bytes(&bytes, &self.replacements),
-            _ => bytes,
+        let mut redacted = Vec::new();
+        let mut end = 0;
+        while let Some((range, replacement)) = self.next(&bytes, end) {
+            redacted.extend_from_slice(&bytes[end..range.start]);
+            redacted.extend_from_slice(replacement.as_bytes());
+            end = range.end;
         }
+        if end == 0 {
+            return bytes;
+        }
+        redacted.extend_from_slice(&bytes[end..]);
+        redacted
     }
 }
 
@@ -142,7 +203,7 @@ mod tests {
     use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
     use super::*;
-    use crate::secrets::{Marker, Secret};
+    use crate::secrets::Marker;
 
     fn redactor(secrets: &[(&str, &str)]) -> Redactor {
         Redactor::new(&secrets.iter().fold(CallSecrets::none(), |all, (slot, value)| {
@@ -205,6 +266,28 @@ mod tests {
         // Long enough to be looked for: the shortest that is.
         assert_eq!(self::redactor(&[("K", "12345678")]).text("12345678"), "[redacted:K]");
         assert!(!Redactor::none().finds(SECRET.as_bytes()));
+    }
+
+    #[test]
+    fn long_secrets_are_found_as_short_ones_are() {
+        let long = (0..500).map(|n| n.to_string()).collect::<Vec<_>>().join("/é ");
+        let other = format!("{}other end", &long[..1000]);
+        let short = &long[..40];
+        let redactor = redactor(&[("LONG", &long), ("OTHER", &other), ("SHORT", short)]);
+        for (text, expected) in [
+            (format!("<{long}>"), "<[redacted:LONG]>".to_owned()),
+            (format!("<{other}{long}>"), "<[redacted:OTHER][redacted:LONG]>".into()),
+            (format!("<{}>", STANDARD_NO_PAD.encode(&long)), "<[redacted:LONG]>".into()),
+            (format!("<{}>", hex::encode(&other)), "<[redacted:OTHER]>".into()),
+            // What begins as a long one and goes on otherwise holds the short one all the same.
+            (format!("<{}>", &long[..200]), format!("<[redacted:SHORT]{}>", &long[40..200])),
+            (format!("<{}>", &long[1..200]), format!("<{}>", &long[1..200])),
+            (format!("{}{long}", &long[..30]), format!("{}[redacted:LONG]", &long[..30])),
+        ] {
+            assert_eq!(redactor.text(&text), expected);
+            assert_eq!(redactor.bytes(text.clone().into_bytes()), expected.as_bytes());
+            assert_eq!(redactor.finds(text.as_bytes()), text != expected);
+        }
     }
 
     #[test]

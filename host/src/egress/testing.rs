@@ -259,3 +259,15 @@ pub(super) fn call(gate: &Arc<Gate>, grant: &str, port: u16, secrets: &[(&str, &
 pub(super) fn request(method: &str, url: &str) -> Request {
     Request { method: method.into(), url: url.into(), ..Request::default() }
 }
+
+/// The JSON key of a service account that does not exist, as Google's console writes it.
+pub(super) fn service_account() -> serde_json::Value {
+    let pem = include_str!("../../../tests/keys/service-account.pem");
+    let start = pem.find("-----BEGIN").unwrap();
+    serde_json::json!({
+        "type": "service_account", "project_id": "p", "private_key_id": "0123456789abcdef", "private_key": &pem[start..],
+        "client_email": "robot@p.iam.gserviceaccount.com", "client_id": "1",
+        "auth_uri": "https://accounts.google.com/o/oauth2/auth", "token_uri": rig_specs::manifest::GOOGLE_TOKEN_URL,
+        "universe_domain": "googleapis.com"
+    })
+}

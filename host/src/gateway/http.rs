@@ -10,7 +10,7 @@ use axum::{
 };
 use futures_util::FutureExt as _;
 use http::{
-    HeaderValue, Request,
+    HeaderValue, Method, Request,
     header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
 };
 use hyper::body::Incoming;
@@ -59,12 +59,13 @@ impl Serves {
 pub(super) struct Server {
     gateway: Arc<Gateway>,
     router: Router,
+    what: Serves,
 }
 
 /// Serves until the gateway stops, and the requests in flight have their answers.
 pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, what: Serves) {
     let stopping = gateway.stopping().clone();
-    let server = Arc::new(Server { router: router(&gateway, what), gateway });
+    let server = Arc::new(Server { router: router(&gateway, what), gateway, what });
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let (connections, hurry) = (TaskTracker::new(), CancellationToken::new());
     let accept = async {
@@ -129,7 +130,7 @@ impl Server {
         let mut origin = None;
         let mut response = match self.admit(local, &request, route, &mut origin) {
             Ok(Admitted::Answer(response)) => response,
-            Ok(Admitted::Caller(identity)) => self.routed(identity, request).await,
+            Ok(Admitted::Caller(identity)) => self.guarded(identity, route, request).await,
             Err(problem) => problem.into_response(),
         };
         let headers = response.headers_mut();
@@ -166,15 +167,23 @@ impl Server {
         guard::identify(headers, &live.tenants, rgp::is_open(route)).map(Admitted::Caller)
     }
 
-    /// The routes' answer. A panic is this request's alone.
-    async fn routed(&self, identity: Identity, request: Request<Incoming>) -> Response<Body> {
+    /// What stands behind the path answers. Calls of tools, which are nearly all requests, do not take the way through the router.
+    async fn routed(&self, identity: Identity, route: &str, request: Request<Incoming>) -> Response<Body> {
         let mut request = request.map(Body::new);
+        if route == rgp::CALLS && self.what == Serves::All && request.method() == Method::POST {
+            return rgp::call(&self.gateway, identity, request).await.into_response();
+        }
         request.extensions_mut().insert(identity);
-        let mut router = self.router.clone();
-        let answer = AssertUnwindSafe(async move { router.call(request).await }).catch_unwind().await;
-        match answer {
-            Ok(Ok(response)) => response,
-            Ok(Err(never)) => match never {},
+        match self.router.clone().call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    /// The same. A panic is this request's alone.
+    async fn guarded(&self, identity: Identity, route: &str, request: Request<Incoming>) -> Response<Body> {
+        match AssertUnwindSafe(self.routed(identity, route, request)).catch_unwind().await {
+            Ok(response) => response,
             Err(panic) => {
                 let why = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
                 let why = why.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();

@@ -28,6 +28,8 @@ pub struct Metrics {
     registry: Registry,
     calls: Sorted<CallLabels, Counter>,
     durations: Sorted<ToolLabels, Histogram>,
+    /// What the two above have for a tool and an outcome, found without making labels.
+    tools: Mutex<BTreeMap<String, Vec<(&'static str, Counter, Histogram)>>>,
     in_flight: Gauge,
     waiting: Gauge,
     audit_problem: Gauge,
@@ -91,7 +93,8 @@ impl Default for Metrics {
         registry.register("reloads", "Times that changed files of the project were read", reloads.clone());
         registry.register("http_requests", "HTTP requests that were answered", requests.clone());
         registry.register("http_connections", "HTTP connections that are open", connections.clone());
-        Self { registry, calls, durations, in_flight, waiting, audit_problem, reloads, requests, connections }
+        let tools = Mutex::default();
+        Self { registry, calls, durations, tools, in_flight, waiting, audit_problem, reloads, requests, connections }
     }
 }
 
@@ -109,13 +112,24 @@ impl Metrics {
 
     pub(super) fn called(&self, called: &Called) {
         let (pack, tool) = match &called.record.tool {
-            Some(tool) => (called.answer.pack.clone(), tool.clone()),
-            None => (UNKNOWN.to_owned(), UNKNOWN.to_owned()),
+            Some(tool) => (&*called.answer.pack, tool.as_str()),
+            None => (UNKNOWN, UNKNOWN),
         };
         let outcome = called.record.outcome.as_str();
-        self.calls.of(CallLabels { pack: pack.clone(), tool: tool.clone(), outcome }, Counter::default).inc();
-        let histogram = self.durations.of(ToolLabels { pack, tool }, || Histogram::new(BUCKETS));
-        histogram.observe(called.record.duration.as_secs_f64());
+        let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = tools.get(tool).and_then(|known| known.iter().find(|(of, ..)| *of == outcome));
+        let seconds = called.record.duration.as_secs_f64();
+        if let Some((_, counter, histogram)) = found {
+            counter.inc();
+            histogram.observe(seconds);
+            return;
+        }
+        let (pack, tool) = (pack.to_owned(), tool.to_owned());
+        let counter = self.calls.of(CallLabels { pack: pack.clone(), tool: tool.clone(), outcome }, Counter::default);
+        let histogram = self.durations.of(ToolLabels { pack, tool: tool.clone() }, || Histogram::new(BUCKETS));
+        counter.inc();
+        histogram.observe(seconds);
+        tools.entry(tool).or_default().push((outcome, counter, histogram));
     }
 
     pub(super) fn request(&self, route: &'static str, status: StatusCode) {

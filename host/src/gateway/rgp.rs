@@ -36,6 +36,8 @@ type Answer = Result<Response, Problem>;
 
 /// What stands behind the name of a tool, or a token, where something is to be done with it.
 const CALL: &str = ":call";
+/// The template of the path of calls.
+pub(super) const CALLS: &str = "/v1/tools/{name}:call";
 const APPROVE: &str = ":approve";
 const DENY: &str = ":deny";
 
@@ -72,7 +74,7 @@ pub(super) fn template(path: &str) -> &'static str {
         "/v1/approvals" => "/v1/approvals",
         "/v1/audit/query" => "/v1/audit/query",
         "/mcp" => "/mcp",
-        _ if path.starts_with("/v1/tools/") && path.ends_with(CALL) => "/v1/tools/{name}:call",
+        _ if path.starts_with("/v1/tools/") && path.ends_with(CALL) => CALLS,
         _ if path.starts_with("/v1/tools/") => "/v1/tools/{name}",
         _ if path.starts_with("/v1/approvals/") && path.ends_with(APPROVE) => "/v1/approvals/{token}:approve",
         _ if path.starts_with("/v1/approvals/") && path.ends_with(DENY) => "/v1/approvals/{token}:deny",
@@ -114,11 +116,25 @@ async fn tool(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> An
     let last = last_segment(request.uri().path())?;
     let method = request.method();
     match last.strip_suffix(CALL) {
-        Some(name) if method == Method::POST => call::call(&gateway, bounded(name)?, request).await,
+        Some(_) if method == Method::POST => {
+            let caller = identity(&request);
+            call(&gateway, caller, request).await
+        }
         Some(_) => Err(Problem::method_not_allowed("POST")),
         None if method == Method::GET || method == Method::HEAD => tools::one(&gateway, bounded(&last)?, &request),
         None => Err(Problem::method_not_allowed("GET, HEAD")),
     }
+}
+
+/// A call of the tool that the path names, which is a path of [`CALLS`].
+pub(super) async fn call(gateway: &Gateway, identity: Identity, request: Request<Body>) -> Answer {
+    let path = request.uri().path().strip_prefix("/v1/tools/").unwrap_or_default();
+    if path.contains('/') {
+        return Err(Problem::not_found("the name of a tool is one part of a path"));
+    }
+    let last = last_segment(path)?;
+    let name = last.strip_suffix(CALL).unwrap_or(&last);
+    call::call(gateway, bounded(name)?, identity, request).await
 }
 
 /// `/v1/approvals/{token}:approve` and `…:deny`.

@@ -220,7 +220,14 @@ fn network(asked: &Capabilities) -> Vec<HostAccess> {
             follow: rule.follow,
         }
     });
-    access.collect()
+    // What rig itself sends on the pack's behalf, to trade a secret for tokens.
+    let tokens = asked.token_endpoints().into_iter().map(|(host, path)| HostAccess {
+        origin: format!("https://{}", plain(host)),
+        methods: vec!["POST".into()],
+        paths: vec![plain(path)],
+        follow: false,
+    });
+    access.chain(tokens).collect()
 }
 
 fn secrets(asked: &Capabilities, pack: &EmbeddedPack) -> Vec<SecretUse> {
@@ -230,6 +237,11 @@ fn secrets(asked: &Capabilities, pack: &EmbeddedPack) -> Vec<SecretUse> {
         Inject::Header { name, prefix } => format!("the header {}, after `{}`", plain(name), plain(prefix)),
         Inject::Basic { user } => format!("the header Authorization: Basic, as user {}", plain(user)),
         Inject::Query { name } => format!("the query field {}", plain(name)),
+        Inject::Oauth2ServiceAccount { scopes, token_url } => format!(
+            "the header Authorization: Bearer, as a token from {} for {}",
+            plain(token_url),
+            plain(&scopes.join(" "))
+        ),
     };
     let used = asked.secrets.iter().map(|(slot, decl)| SecretUse {
         slot: plain(slot),

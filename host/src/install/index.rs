@@ -1,4 +1,5 @@
-//! Reads the pack index: from the network with a copy in `.rig/cache` that is good for a day, or from a file of this machine. What
+//! Reads the pack index: from the network with a copy in `.rig/cache` that is good for a day, from a file of this machine, or from the
+//! program itself, which is the index of a project that names none. What
 //! an index says is believed about where a pack is and which hash it has; what a pack asks for is read from the pack itself.
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
+    bundle,
     net::{self, Downloader, NetError},
     source::{self, SourceError},
 };
@@ -144,7 +146,10 @@ impl IndexError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NotConfigured => Some("set `index: { url: … }` in rig.yaml, or give `--index-url URL`".into()),
+            Self::NotConfigured => Some(
+                "set `index: { url: … }` in rig.yaml, or give `--index-url URL`; this rig carries no packs of its own"
+                    .into(),
+            ),
             Self::Location(error) => error.hint(),
             Self::Net(error) => error.hint(),
             Self::NoCopy { .. } => Some("run the command once without `--offline`".into()),
@@ -175,13 +180,18 @@ pub async fn load(
     let (text, folder) = match (given, project.config().index.url.as_deref()) {
         (Some(text), _) => (text, cwd),
         (None, Some(text)) => (text, project.root()),
+        (None, None) if downloader.bundle().is_some() => (bundle::LOCATION, project.root()),
         (None, None) => return Err(IndexError::NotConfigured),
     };
     let url = locate(text, folder)?;
     // A path of rig.yaml is noted as it stands there, so that the lock is the same on every machine.
-    let location = if given.is_none() { text.to_owned() } else { url.to_string() };
+    let location = match url.scheme() {
+        bundle::SCHEME => bundle::LOCATION.to_owned(),
+        _ if given.is_none() => text.to_owned(),
+        _ => url.to_string(),
+    };
     let loaded = |index, base, warning| LoadedIndex { index, location, base, warning };
-    if url.scheme() == "file" {
+    if matches!(url.scheme(), "file" | bundle::SCHEME) {
         let (bytes, base) = fetch(downloader, &url).await?;
         return Ok(loaded(parse(&bytes, &url)?, base, None));
     }
@@ -225,6 +235,10 @@ fn is_passing(error: &NetError) -> bool {
 /// # Errors
 /// When the text is neither, or names a place that nothing is fetched from.
 pub fn locate(text: &str, folder: &Path) -> Result<Url, SourceError> {
+    if text == bundle::LOCATION {
+        let bad = || SourceError::Url { text: plain(text), why: "it is no URL".into() };
+        return bundle::index_url().ok_or_else(bad);
+    }
     if text.contains("://") || text.starts_with("oci:") {
         return source::artifact_url(text);
     }
@@ -243,6 +257,7 @@ pub fn artifact(base: &Url, text: &str) -> Result<Url, IndexError> {
     source::check_url(&url).map_err(bad)?;
     let allowed = match base.scheme() {
         "file" => true,
+        bundle::SCHEME => matches!(url.scheme(), "https" | bundle::SCHEME),
         "http" => matches!(url.scheme(), "https" | "http"),
         _ => url.scheme() == "https",
     };
@@ -321,7 +336,7 @@ struct Head {
 }
 
 /// The time, in whole seconds.
-pub(super) fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default()
 }
 

@@ -1,4 +1,4 @@
-//! The one place where the install flow reads from elsewhere. `file:` URLs are read here; everything that leaves the machine goes
+//! The one place where the install flow reads from elsewhere. `file:` URLs are read here, and what the program carries; everything that leaves the machine goes
 //! through a [`Downloader`], which the egress gate is in a real rig.
 
 use std::{fs::File, io::Read as _};
@@ -11,6 +11,8 @@ use futures_util::{
 };
 use url::Url;
 
+use super::bundle::{self, Bundle};
+
 /// How much of a local file is read at once.
 const CHUNK: usize = 64 << 10;
 
@@ -21,6 +23,11 @@ pub trait Downloader: Send + Sync {
     /// # Errors
     /// Why there is no answer.
     fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Download, NoAnswer>>;
+
+    /// What the program carries itself.
+    fn bundle(&self) -> Option<&Bundle> {
+        None
+    }
 }
 
 /// Why there is no answer.
@@ -100,6 +107,17 @@ impl NetError {
 pub(super) async fn open(downloader: &dyn Downloader, url: &Url, offline: bool) -> Result<Download, NetError> {
     if url.scheme() == "file" {
         return open_file(url);
+    }
+    if url.scheme() == bundle::SCHEME {
+        let failed = |answer: NoAnswer| NetError::Failed { url: url.clone(), why: answer.why, hint: answer.hint };
+        let bytes = Bundle::open(downloader.bundle(), url).map_err(failed)?;
+        return Ok(Download {
+            status: 200,
+            content_length: Some(bytes.len() as u64),
+            content_type: None,
+            url: url.clone(),
+            body: stream::once(async { Ok(Bytes::from(bytes)) }).boxed(),
+        });
     }
     if offline {
         return Err(NetError::Offline { url: url.clone() });

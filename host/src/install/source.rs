@@ -166,7 +166,7 @@ fn wanted(text: &str) -> Result<Wanted, SourceError> {
     range.map(Wanted::Range).ok_or_else(|| SourceError::Version(shown(text)))
 }
 
-/// A URL that an artifact or an index may be fetched from: https, http on this machine, or a file of it. No credentials: they
+/// A URL that an artifact or an index may be fetched from: https, http on this machine, a file of it, or what rig itself carries. No credentials: they
 /// would end up in `rig.lock`.
 ///
 /// # Errors
@@ -187,6 +187,7 @@ pub(super) fn check_url(url: &Url) -> Result<(), String> {
         "http" if is_loopback(url) => Ok(()),
         "http" => Err("http is allowed only to this machine; elsewhere use https".into()),
         "file" if url.to_file_path().is_ok() => Ok(()),
+        super::bundle::SCHEME if !url.has_host() && url.path().starts_with('/') => Ok(()),
         "file" => Err("a file URL names an absolute path: `file:///…`".into()),
         "oci" => Err("this rig cannot fetch from OCI registries yet".into()),
         other => Err(format!("the scheme `{other}` is not supported")),

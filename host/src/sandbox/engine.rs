@@ -168,6 +168,9 @@ fn config(pool: PoolSize, pagemap_scan: Enabled) -> Config {
     config
 }
 
+/// Ticks without a call after which the clock stops: waking it costs a call several microseconds.
+const IDLE_TICKS: u32 = 100;
+
 /// Counts running calls and wakes the clock for the first of them, so that an idle process never wakes up.
 #[derive(Default)]
 struct Ticker {
@@ -179,6 +182,9 @@ struct Ticker {
 #[derive(Default)]
 struct TickerState {
     running: usize,
+    /// Calls that began since the last tick.
+    begun: bool,
+    idle_ticks: u32,
     /// The clock waits for a call. Waking it is a system call, so that is only done when it helps.
     parked: bool,
 }
@@ -187,6 +193,7 @@ impl Ticker {
     fn enter(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.running += 1;
+        state.begun = true;
         if state.parked {
             self.changed.notify_one();
         }
@@ -202,10 +209,12 @@ impl Ticker {
         self.changed.notify_one();
     }
 
-    /// Waits until a call runs. Answers false when the engine is gone.
+    /// Waits until a call runs, if none did for long. Answers false when the engine is gone.
     fn wait_for_calls(&self) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        while state.running == 0 && !self.stopped.load(Ordering::Relaxed) {
+        let idle = !std::mem::take(&mut state.begun) && state.running == 0;
+        state.idle_ticks = if idle { state.idle_ticks + 1 } else { 0 };
+        while state.running == 0 && state.idle_ticks > IDLE_TICKS && !self.stopped.load(Ordering::Relaxed) {
             state.parked = true;
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.parked = false;

@@ -12,18 +12,19 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// `validation_error` for an empty segment, which would name another resource (`/customers/` lists what `/customers/7` shows),
-/// and for `.` and `..`, which every reader of URLs resolves even when they are percent-encoded.
+/// and for `.` and `..`, which every reader of URLs resolves even when they are percent-encoded. So do some for the parts between
+/// encoded slashes, as in `a/../b`, and the host refuses such URLs: they are refused here, where the fault can still be told.
 pub fn path(segments: &[&str]) -> Result<String> {
     let mut path = String::new();
     for segment in segments {
-        match *segment {
-            "" => return Err(Error::validation("an empty text cannot be part of a URL's path")),
-            "." | ".." => return Err(Error::validation(format!("`{segment}` cannot be part of a URL's path"))),
-            _ => {
-                path.push('/');
-                percent(&mut path, segment, |_| false, false);
-            }
+        if segment.is_empty() {
+            return Err(Error::validation("an empty text cannot be part of a URL's path"));
         }
+        if let Some(dots) = segment.split(['/', '\\']).find(|part| matches!(*part, "." | "..")) {
+            return Err(Error::validation(format!("`{dots}` cannot be part of a URL's path")));
+        }
+        path.push('/');
+        percent(&mut path, segment, |_| false, false);
     }
     Ok(path)
 }
@@ -66,7 +67,8 @@ mod tests {
             ("a?b#c", "/a%3Fb%23c"),
             ("100%", "/100%25"),
             ("%2e%2e", "/%252e%252e"),
-            ("..\\..", "/..%5C.."),
+            ("a\\b", "/a%5Cb"),
+            ("a..b/.c", "/a..b%2F.c"),
             ("...", "/..."),
             ("a b", "/a%20b"),
             ("é", "/%C3%A9"),
@@ -84,6 +86,9 @@ mod tests {
             ("", "an empty text cannot be part of a URL's path"),
             (".", "`.` cannot be part of a URL's path"),
             ("..", "`..` cannot be part of a URL's path"),
+            ("../x", "`..` cannot be part of a URL's path"),
+            ("a/./b", "`.` cannot be part of a URL's path"),
+            ("a\\..", "`..` cannot be part of a URL's path"),
         ] {
             let error = path(&["a", segment]).unwrap_err();
             assert_eq!((error.kind(), error.message()), (crate::ErrorKind::ValidationError, message));

@@ -32,17 +32,7 @@ impl Manifest {
                     problems.push(format!("secret `{slot}` is bound to `{host}`, which no [[network]] entry names"));
                 }
             }
-            for inject in &decl.inject {
-                if let Inject::Header { name, .. } = inject {
-                    if !is_token(name) {
-                        problems.push(format!("secret `{slot}`: `{name}` is not the name of a header"));
-                    } else if is_hosts_own(name)
-                        || matches!(name.to_ascii_lowercase().as_str(), "content-length" | "accept-encoding")
-                    {
-                        problems.push(format!("secret `{slot}`: the header `{name}` is the host's own"));
-                    }
-                }
-            }
+            problems.extend(decl.inject.iter().filter_map(|inject| inject_problem(slot, inject)));
         }
         for name in self.config.keys() {
             if !is_env_name(name) {
@@ -104,6 +94,48 @@ fn host_problem(host: &str, config: &BTreeMap<String, ConfigDecl>) -> Option<Str
         && (!host.starts_with("*.") || name.contains('.'))
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.' | b'_'));
     (!good).then(|| "is neither a lower-case host name nor `*.` and a name with a dot".into())
+}
+
+fn inject_problem(slot: &str, inject: &Inject) -> Option<String> {
+    let why = match inject {
+        Inject::Header { name, .. } if !is_token(name) => format!("`{name}` is not the name of a header"),
+        Inject::Header { name, .. }
+            if is_hosts_own(name)
+                || matches!(name.to_ascii_lowercase().as_str(), "content-length" | "accept-encoding") =>
+        {
+            format!("the header `{name}` is the host's own")
+        }
+        Inject::Oauth2ServiceAccount { scopes, .. } if scopes.is_empty() || !scopes.iter().all(|s| is_scope(s)) => {
+            "`scopes` holds at least one scope, each without spaces".into()
+        }
+        Inject::Oauth2ServiceAccount { token_url, .. } if token_host(token_url).is_none() => {
+            format!("`{token_url}` is not `https://`, a lower-case host name, and a path")
+        }
+        _ => return None,
+    };
+    Some(format!("secret `{slot}`: {why}"))
+}
+
+/// RFC 6749, 3.3: printable ASCII without spaces, quotes and backslashes.
+fn is_scope(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\'))
+}
+
+/// Host and path of a token endpoint; nothing when the URL is not one that a manifest may name: https on its usual port, with
+/// neither settings, query nor anything that needs encoding, so that what is shown before the install is where requests go.
+#[must_use]
+pub fn token_host(url: &str) -> Option<(&str, &str)> {
+    let rest = url.strip_prefix("https://")?;
+    let (host, path) = rest.split_at(rest.find('/')?);
+    let is_segment = |segment: &str| {
+        !matches!(segment, "" | "." | "..")
+            && segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+    };
+    let good = host.contains('.')
+        && !host.starts_with("*.")
+        && host_problem(host, &BTreeMap::new()).is_none()
+        && path[1..].split('/').all(is_segment);
+    good.then_some((host, path))
 }
 
 fn is_method(text: &str) -> bool {
@@ -172,7 +204,7 @@ mod tests {
     #[test]
     fn manifests_are_checked() {
         assert!(problems(|_| ()).is_empty(), "control: nothing is wrong with the manifest that is changed below");
-        let cases: [Case; 13] = [
+        let cases: [Case; 16] = [
             (|m| m["network"][0]["host"] = json!("API.example.com"), "network host `API.example.com` is neither"),
             (|m| m["network"][0]["host"] = json!("*.com"), "network host `*.com` is neither"),
             (|m| m["network"][0]["host"] = json!("a.example.com."), "network host `a.example.com.` is neither"),
@@ -197,12 +229,64 @@ mod tests {
                 |m| m["secrets"]["TOKEN"]["inject"] = json!([{ "type": "header", "name": "Host" }]),
                 "the header `Host` is the host's own",
             ),
+            (
+                |m| m["secrets"]["TOKEN"]["inject"] = json!({ "type": "oauth2-service-account", "scopes": [] }),
+                "secret `TOKEN`: `scopes` holds at least one scope",
+            ),
+            (
+                |m| m["secrets"]["TOKEN"]["inject"] = json!({ "type": "oauth2-service-account", "scopes": ["a b"] }),
+                "secret `TOKEN`: `scopes` holds at least one scope",
+            ),
+            (
+                |m| {
+                    m["secrets"]["TOKEN"]["inject"] =
+                        json!({ "type": "oauth2-service-account", "scopes": ["a"], "token-url": "http://a.example/t" });
+                },
+                "secret `TOKEN`: `http://a.example/t` is not `https://`, a lower-case host name, and a path",
+            ),
             (|m| m["config"] = json!({ "TOKEN": {} }), "`TOKEN` is both a secret and a config setting"),
         ];
         for (change, expected) in cases {
             let found = problems(change).join("\n");
             assert!(found.contains(expected), "expected {expected:?}, found {found:?}");
         }
+    }
+
+    #[test]
+    fn token_endpoints() {
+        let google = crate::manifest::GOOGLE_TOKEN_URL;
+        assert_eq!(token_host(google), Some(("oauth2.googleapis.com", "/token")));
+        for url in [
+            "",
+            "https://a.example",
+            "https://a.example/",
+            "http://a.example/token",
+            "https://a.example:8443/token",
+            "https://u@a.example/token",
+            "https://A.example/token",
+            "https://localhost/token",
+            "https://*.example.com/token",
+            "https://{config.HOST}/token",
+            "https://a.example/token?x=1",
+            "https://a.example/token#x",
+            "https://a.example/../token",
+            "https://a.example//token",
+            "https://a.example/to ken",
+            "https://a.example\\@b.example/token",
+        ] {
+            assert_eq!(token_host(url), None, "{url}");
+        }
+        let inject: Inject = serde_json::from_str(r#"{"type":"oauth2-service-account","scopes":["s"]}"#).unwrap();
+        assert_eq!(
+            inject,
+            Inject::Oauth2ServiceAccount { scopes: vec!["s".into()], token_url: google.into() },
+            "Google's is the default"
+        );
+        assert_eq!(
+            serde_json::to_string(&inject).unwrap(),
+            r#"{"type":"oauth2-service-account","scopes":["s"]}"#,
+            "and is not written"
+        );
     }
 
     #[test]

@@ -1,28 +1,45 @@
 //! The commands of the pages print what the pages say.
 
-use std::{fmt::Write as _, fs};
+use std::{env, fmt::Write as _, fs, path::Path, time::Duration};
 
 use rig_specs::index::Publisher;
 use rig_tests::{
-    Project,
+    Project, Reply, Upstream,
     console::{self, Step},
     normalised, packs, rig_path,
+    toolchains::for_builds,
 };
 
-use super::{alone, hold, read};
+use super::{alone, hold, read, root};
 
 /// The home of whoever reads the pages. In it stand the checkout, `rig`, and the folder that the commands run in.
 const HOME: &str = "/home/you";
 
 /// Runs the commands of a page, each in a shell, in one fresh folder, with the built packs where a checkout has them.
 fn check(page: &str, folder: &str) {
+    check_on(&machine(folder), page, folder);
+}
+
+fn check_on(project: &Project, page: &str, folder: &str) {
     let _alone = alone();
-    let project = machine(folder);
     let text = read(page);
     let mut changes = Vec::new();
     let mut report = String::new();
+    let home = project.root().join("user");
+    let mut dir = home.join(folder);
+    let mut additions = console::additions(&text).into_iter().peekable();
     for step in console::steps(&text) {
-        let printed = run(&project, folder, &step);
+        while let Some((_, file, more)) = additions.next_if(|(line, ..)| *line < step.line()) {
+            let path = dir.join(file);
+            fs::write(&path, fs::read_to_string(&path).unwrap() + &more).unwrap();
+        }
+        // Each command has a shell of its own; where the reader is lasts.
+        if let Some(target) = step.command.strip_prefix("cd ") {
+            dir = target.strip_prefix("~/").map_or_else(|| dir.join(target), |inner| home.join(inner));
+            assert!(dir.is_dir(), "{page}: {}", step.command);
+            continue;
+        }
+        let printed = run(project, &dir, &step);
         if comparable(&printed) != comparable(&step.printed) {
             let (line, command, said) = (step.line(), &step.command, &step.printed);
             let _ =
@@ -49,17 +66,17 @@ fn machine(folder: &str) -> Project {
     fs::rename(written, built.join("pack_index.json")).unwrap();
 
     let rig = rig_path();
-    let path = format!("{}:{}", rig.parent().unwrap().display(), std::env::var("PATH").unwrap_or_default());
+    let path = format!("{}:{}", rig.parent().unwrap().display(), env::var("PATH").unwrap_or_default());
     project.set_env("PATH", &path);
     project.set_env("RIG_HOME", home.join(folder).join("home").to_str().unwrap());
     project
 }
 
 /// What a command prints, as a terminal in [`HOME`] shows it.
-fn run(project: &Project, folder: &str, step: &Step) -> String {
+fn run(project: &Project, dir: &Path, step: &Step) -> String {
     let home = project.root().join("user");
     let script = format!("exec 2>&1\n{}", step.command);
-    let output = project.run(["-c", &script]).in_dir(&home.join(folder)).output();
+    let output = for_builds(project.run(["-c", &script]).in_dir(dir).timeout(Duration::from_mins(30))).output();
     let mut printed = output.stdout.trim_end().to_owned();
     assert!(!printed.contains("panicked at"), "{printed}");
     match output.code {
@@ -75,8 +92,11 @@ fn run(project: &Project, folder: &str, step: &Step) -> String {
 /// The text without what differs from machine to machine.
 fn comparable(text: &str) -> String {
     let lines = text.lines().map(|line| {
-        // What compiles packs is another on each machine.
-        line.split_once(" toolchain ").map_or(line.to_owned(), |(mark, _)| format!("{mark} toolchain [ANY]"))
+        // What compiles packs is another on each machine, and with it the name of a set of packs, a hash over their bytes.
+        let starts = ["packs are compiled by ", "  \"pack_set_version\": "];
+        let start = starts.into_iter().find(|start| line.starts_with(start));
+        let line = start.map_or(line.to_owned(), |start| format!("{start}[ANY]"));
+        line.split_once(" toolchain ").map_or(line.clone(), |(mark, _)| format!("{mark} toolchain [ANY]"))
     });
     let text = normalised(&lines.collect::<Vec<_>>().join("\n"));
     text.lines().map(timeless).collect::<Vec<_>>().join("\n")
@@ -99,4 +119,46 @@ fn the_tour_of_the_readme() {
 #[test]
 fn the_quickstart() {
     check("docs/quickstart.md", "first");
+}
+
+/// Somebody who has `rig` and Rust and nothing else. GitHub is a stand-in, which a project around the home leads to.
+fn author(upstream: &Upstream) -> Project {
+    let mut project = machine("unused");
+    let home = project.root().join("user");
+    fs::remove_dir_all(home.join("rig")).unwrap();
+    fs::remove_dir(home.join("unused")).unwrap();
+    fs::write(project.root().join("rig.yaml"), upstream.yaml()).unwrap();
+    upstream.on("api.github.com", |request| match request.path() {
+        "/repos/rust-lang/rust/releases/latest" => Reply::json(
+            200,
+            serde_json::json!({ "tag_name": "1.95.0", "published_at": "2026-04-16T00:00:00Z", "draft": false }),
+        ),
+        _ => Reply::json(404, serde_json::json!({ "message": "Not Found" })),
+    });
+    project.set_env("RIG_HOME", home.join(".local/share/rig").to_str().unwrap());
+    project
+}
+
+/// Builds a pack, so it takes a minute or two the first time in a checkout.
+#[test]
+fn the_guide_for_authors() {
+    let upstream = Upstream::start();
+    let project = author(&upstream);
+    check_on(&project, "docs/first-pack.md", "");
+    assert_eq!(upstream.requests().len(), 1, "only the recording sends something");
+
+    // Cargo finds the lock of the template right as it is: the crates of others are those that rig itself is tested with.
+    let template = "host/templates/rust/Cargo.lock";
+    let lock = fs::read_to_string(project.root().join("user/repos/Cargo.lock")).unwrap();
+    hold(
+        template,
+        &read(template),
+        &lock.replace("rig-pack-repos", "rig-pack-{{id}}"),
+        "cargo changed the lock of a new pack",
+    );
+    let ours = fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    for package in lock.split("[[package]]\n").skip(1).filter(|package| package.contains("checksum")) {
+        let pinned: Vec<&str> = package.lines().take_while(|line| !line.starts_with("dependencies")).collect();
+        assert!(ours.contains(&pinned.join("\n")), "{template} and Cargo.lock differ:\n{}", pinned.join("\n"));
+    }
 }

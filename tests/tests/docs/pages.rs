@@ -13,7 +13,7 @@ use rig_tests::{Project, console};
 use super::{alone, hold, packs::stars, read, root};
 
 /// The pages that show the files of packs.
-const SHOWING: [&str; 3] = ["README.md", "docs/quickstart.md", "docs/pack-manifest.md"];
+const SHOWING: [&str; 4] = ["README.md", "docs/quickstart.md", "docs/pack-manifest.md", "docs/packs-in-rust.md"];
 
 /// Every page of the repository, as a path from its root.
 fn pages() -> Vec<String> {

@@ -225,3 +225,58 @@ fn rig_reads_the_example_of_an_index() {
         assert_eq!(newest("stripe"), json!([null, ["python", "node"]]));
     }
 }
+
+/// The table about statuses is what the SDK does, and the one about kinds leaves none out.
+#[test]
+fn the_page_about_errors_is_true() {
+    let page = read("docs/errors.md");
+    for kind in RTP_KINDS {
+        assert!(row(&page, kind).is_some_and(|cells| cells.len() == 4), "docs/errors.md has no row about {kind}");
+    }
+    let (_, table) = page.split_once("| Status | Kind | Retryable |\n").unwrap();
+    let rows = table.lines().skip(1).take_while(|line| line.starts_with('|')).map(|line| {
+        line.trim_matches('|').split(" | ").map(|cell| cell.trim().trim_matches('`').to_owned()).collect::<Vec<_>>()
+    });
+    let mut checked = 0;
+    for cells in rows {
+        for status in cells[0].split(", ").map(|status| status.parse::<u16>().unwrap()) {
+            let _mock = rig_sdk::mock::http(move |_| Ok(rig_sdk::mock::Response::new(status)));
+            let error = rig_sdk::http::get("https://api.example.com").send().unwrap().failure("x");
+            let kind = error.to_string().split(':').next().unwrap().to_owned();
+            assert_eq!((kind, error.is_retryable()), (cells[1].clone(), cells[2] == "yes"), "{status}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 15, "{checked}");
+}
+
+const RTP_KINDS: [&str; 12] = [
+    "validation_error",
+    "auth_error",
+    "permission_error",
+    "not_found",
+    "conflict",
+    "rate_limited",
+    "transient",
+    "timeout",
+    "upstream_error",
+    "policy_blocked",
+    "approval_required",
+    "internal_error",
+];
+
+/// The page about cases has every key of a case.
+#[test]
+fn the_page_about_testing_has_every_key_of_a_case() {
+    let project = Project::empty();
+    std::fs::create_dir_all(project.dir().join("tests")).unwrap();
+    project.write("tests/x.toml", "[[cases]]\nname = \"x\"\ntool = \"a.b.c\"\nnonsense = 1\n");
+    let refused = project.rig(&["test"]);
+    refused.fails_with(1);
+    let (_, known) = refused.stderr.split_once("expected one of ").unwrap();
+    let known: Vec<&str> = known.lines().next().unwrap().split(", ").map(|key| key.trim_matches('`')).collect();
+    assert!(known.len() > 7, "{known:?}");
+    let page = read("docs/testing-packs.md");
+    let missing: Vec<_> = known.into_iter().filter(|key| row(&page, key).is_none()).collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}

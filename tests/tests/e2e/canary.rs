@@ -14,10 +14,10 @@ use serde_json::json;
 use crate::github::HOST;
 
 /// Has characters that look different in every encoding.
-const CANARY: &str = "cnry/9+Zq=&7x?F~kW!m2Lp0Td4";
+pub(crate) const CANARY: &str = "cnry/9+Zq=&7x?F~kW!m2Lp0Td4";
 
 /// The canary in every form that the promise names.
-fn forms() -> Vec<(&'static str, String)> {
+pub(crate) fn forms() -> Vec<(&'static str, String)> {
     let percent = utf8_percent_encode(CANARY, NON_ALPHANUMERIC).to_string();
     let hex = hex::encode(CANARY);
     vec![
@@ -72,7 +72,7 @@ fn create(project: &Project) -> Output {
 }
 
 /// Every file below a folder that holds a form of the canary.
-fn leaks(dir: &Path) -> Vec<(PathBuf, &'static str)> {
+pub(crate) fn leaks(dir: &Path) -> Vec<(PathBuf, &'static str)> {
     let forms = forms();
     let mut found = Vec::new();
     for path in rig_tests::files(dir).into_keys() {

@@ -6,9 +6,11 @@
 
 mod approvals;
 mod audit;
+mod author;
 mod build;
 mod call;
 mod canary;
+mod cases;
 mod cli;
 mod component;
 mod config;
@@ -29,6 +31,7 @@ mod mcp_clients;
 mod mcp_http;
 mod memory;
 mod openapi;
+mod packs;
 mod policy;
 mod probe;
 mod remote;

@@ -149,3 +149,29 @@ fn a_success_without_a_component_is_an_error() {
     let (error, _) = build(&toolchain, &machine.at("one"));
     assert_eq!(error.unwrap_err().to_string(), "cargo compiled the package `one`, but named no .wasm file");
 }
+
+#[test]
+fn packages_that_stand_alone_share_what_they_depend_on() {
+    let (machine, mut toolchain) = machine(SUCCESS);
+    toolchain.route = Route::Rustup;
+    let shared = machine.at("shared");
+    let options = BuildOptions {
+        target_dir: Some(shared.clone()),
+        alone_with: Some(".rig/sdk".into()),
+        ..BuildOptions::default()
+    };
+    build_pack(&toolchain, &machine.at("one"), &options, &mut |_| ()).unwrap();
+    let top = fs::canonicalize(machine.at("")).unwrap();
+    let flags = fs::read_to_string(machine.at("flags")).unwrap();
+    let start = format!("--remap-path-prefix=.rig/sdk=/sdk\n--remap-path-prefix={}=/target\n", shared.display());
+    assert!(flags.starts_with(&start), "{flags}");
+    assert!(!flags.contains("=/pack"), "the folder of one pack would compile everything again: {flags}");
+    let log = fs::read_to_string(machine.at("log")).unwrap();
+    let own = format!("--target-dir {} --color never -- --remap-path-prefix={}=/pack", shared.display(), top.display());
+    assert!(log.trim_end().ends_with(&own), "{log}");
+
+    let given = BuildOptions { schemas: Schemas::Given("[]".into()), ..options };
+    build_pack(&toolchain, &machine.at("one"), &given, &mut |_| ()).unwrap();
+    let file = fs::read_to_string(machine.at("schemas")).unwrap();
+    assert!(file.trim().starts_with(&format!("{}/rig/one-", shared.display())), "{file}");
+}

@@ -29,6 +29,7 @@ pub enum Format {
 /// When the question makes no sense, the file cannot be read, or the export cannot be written.
 pub fn export(
     path: &Path,
+    anchors: &Path,
     query: &AuditQuery,
     events: Events,
     format: Format,
@@ -36,6 +37,7 @@ pub fn export(
 ) -> Result<u64, AuditError> {
     let wanted = wanted(query, events)?;
     let mut sink = Sink::new(format, out)?;
+    super::take_in(path, anchors);
     let Some(mut connection) = log::open_to_read(path)? else {
         sink.flush()?;
         return Ok(0);

@@ -32,7 +32,7 @@ fn tamper(place: &Place, sql: &str) {
         .unwrap()
         .collect::<Result<_, _>>()
         .unwrap();
-    for trigger in log::TRIGGERS {
+    for trigger in schema::TRIGGERS {
         file.execute_batch(&format!("DROP TRIGGER {trigger}")).unwrap();
     }
     file.execute_batch(sql).unwrap();
@@ -179,7 +179,7 @@ fn rebuild(place: &Place, change: &str) {
         previous = hash;
     }
     let transaction = file.transaction().unwrap();
-    for trigger in log::TRIGGERS {
+    for trigger in schema::TRIGGERS {
         transaction.execute_batch(&format!("DROP TRIGGER {trigger}")).unwrap();
     }
     transaction.execute_batch(&sql).unwrap();
@@ -255,7 +255,8 @@ async fn a_changed_summary_is_found() {
     assert_eq!(total(), summary::ROWS, "a row is hidden");
     assert_eq!(found(&place), ["4096 what queries look at for rows 1 to 4096 is not what these rows say"]);
     file.execute("UPDATE summary SET columns = x'00'", []).unwrap();
-    let error = read::query(&place.settings.path, &AuditQuery::default(), Events::Calls).unwrap_err();
+    let error =
+        read::query(&place.settings.path, &place.settings.anchors, &AuditQuery::default(), Events::Calls).unwrap_err();
     assert!(error.to_string().ends_with("is damaged: the summary of the rows up to 4096 is not one"), "{error}");
     file.execute("UPDATE summary SET columns = ?1, first_seq = 2", params![columns]).unwrap();
     assert_eq!(found(&place).len(), 2);

@@ -9,6 +9,8 @@ use super::*;
 
 /// Tells the child process below where the log is.
 const PLACE: &str = "RIG_TEST_AUDIT_LOG";
+/// Tells it to live long.
+const JOURNAL: &str = "RIG_TEST_AUDIT_JOURNAL";
 
 /// Runs in a process of its own, started by the test after it: writes until it is killed, and says so row by row.
 #[test]
@@ -19,6 +21,9 @@ fn writes_until_it_is_killed() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let audit = Audit::new(settings);
+        if std::env::var_os(JOURNAL).is_some() {
+            audit.start_upkeep();
+        }
         let mut tasks = tokio::task::JoinSet::new();
         for task in 0..16 {
             let audit = audit.clone();
@@ -40,9 +45,12 @@ fn rows_survive_a_kill() {
     let mut answered = Vec::new();
     for _ in 0..3 {
         let mut children: Vec<_> = (0..2)
-            .map(|_| {
+            .map(|n| {
                 let mut command = Command::new(std::env::current_exe().unwrap());
                 command.args(["audit::tests::crash::writes_until_it_is_killed", "--exact", "--ignored", "--nocapture"]);
+                if n == 1 {
+                    command.env(JOURNAL, "1");
+                }
                 command.env(PLACE, folder.path()).stdout(Stdio::piped()).spawn().unwrap()
             })
             .collect();
@@ -63,8 +71,14 @@ fn rows_survive_a_kill() {
     let report = verify::verify(&path, &anchors).unwrap();
     assert_eq!((report.problems, report.anchor), (vec![], verify::AnchorState::Matches));
     let mut out = Vec::new();
-    let count =
-        read::export::export(&path, &AuditQuery::default(), Events::All, read::export::Format::JsonLines, &mut out);
+    let count = read::export::export(
+        &path,
+        &anchors,
+        &AuditQuery::default(),
+        Events::All,
+        read::export::Format::JsonLines,
+        &mut out,
+    );
     assert_eq!(count, Ok(report.rows));
     let written: std::collections::BTreeSet<String> = String::from_utf8(out)
         .unwrap()

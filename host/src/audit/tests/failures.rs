@@ -160,7 +160,10 @@ async fn a_file_that_is_no_log_is_left_alone() {
     let why = "it is a database of another program".to_owned();
     let unknown = AuditError::Unknown { path: other.settings.path.clone(), why };
     assert_eq!(other.audit().record(row("1")).await, Err(unknown.clone()));
-    assert_eq!(read::query(&other.settings.path, &AuditQuery::default(), Events::All), Err(unknown.clone()));
+    assert_eq!(
+        read::query(&other.settings.path, &other.settings.anchors, &AuditQuery::default(), Events::All),
+        Err(unknown.clone())
+    );
     assert_eq!(verify::verify(&other.settings.path, &other.settings.anchors), Err(unknown));
     assert_eq!(fs::read(&other.settings.path).unwrap(), before);
 }
@@ -180,7 +183,8 @@ async fn a_log_that_was_moved_away_is_begun_anew() {
     audit.record(row("2")).await.unwrap();
     let names: Vec<String> = place.all().entries.into_iter().map(|entry| entry.run_id).collect();
     assert_eq!(names, ["2"]);
-    let moved = read::query(&aside.join("audit.sqlite"), &AuditQuery::default(), Events::All).unwrap();
+    let moved =
+        read::query(&aside.join("audit.sqlite"), &place.settings.anchors, &AuditQuery::default(), Events::All).unwrap();
     assert_eq!(moved.total, 1);
 }
 

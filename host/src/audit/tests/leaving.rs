@@ -28,7 +28,11 @@ async fn begin<'a>(audit: &'a Audit, names: &[&str]) -> Vec<Recording<'a>> {
 
 async fn wait_for_rows(place: &Place, count: u64) {
     for _ in 0..500 {
-        if read::query(&place.settings.path, &AuditQuery::default(), Events::All).unwrap().total == count {
+        if read::query(&place.settings.path, &place.settings.anchors, &AuditQuery::default(), Events::All)
+            .unwrap()
+            .total
+            == count
+        {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;

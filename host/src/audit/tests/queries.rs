@@ -32,7 +32,15 @@ fn filters_are_exact() {
     let (place, start) = filled(9000);
     assert_eq!(summary::last(&place.attacker()).unwrap(), 8192);
     let mut out = Vec::new();
-    export(&place.settings.path, &AuditQuery::default(), Events::All, Format::JsonLines, &mut out).unwrap();
+    export(
+        &place.settings.path,
+        &place.settings.anchors,
+        &AuditQuery::default(),
+        Events::All,
+        Format::JsonLines,
+        &mut out,
+    )
+    .unwrap();
     let rows: Vec<AuditEntry> =
         String::from_utf8(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(rows.len(), 9000);
@@ -66,13 +74,14 @@ fn filters_are_exact() {
                     && (events == Events::All || entry.event == "call")
             };
             let expected: Vec<&AuditEntry> = rows.iter().rev().filter(wanted).collect();
-            let page = read::query(&place.settings.path, &query, events).unwrap();
+            let page = read::query(&place.settings.path, &place.settings.anchors, &query, events).unwrap();
             let limit = query.limit.unwrap_or(100) as usize;
             assert_eq!(page.total, expected.len() as u64, "{query:?}");
             assert_eq!(page.entries.iter().collect::<Vec<_>>(), expected[..limit.min(expected.len())], "{query:?}");
             assert_eq!(page.has_more, expected.len() > limit);
             let mut out = Vec::new();
-            let count = export(&place.settings.path, &query, events, Format::Csv, &mut out).unwrap();
+            let count =
+                export(&place.settings.path, &place.settings.anchors, &query, events, Format::Csv, &mut out).unwrap();
             assert_eq!(count, query.limit.map_or(page.total, |limit| page.total.min(limit.into())));
         }
     }
@@ -99,7 +108,7 @@ fn questions_that_make_no_sense_are_refused() {
             "start_time is after end_time: no row can match",
         ),
     ] {
-        let error = read::query(&place.settings.path, &query, Events::Calls).unwrap_err();
+        let error = read::query(&place.settings.path, &place.settings.anchors, &query, Events::Calls).unwrap_err();
         assert_eq!(error, AuditError::Query { why: expected.into() });
     }
 }
@@ -115,7 +124,17 @@ async fn cells_of_a_spreadsheet_are_inert() {
     }
     drop(audit);
     let mut out = Vec::new();
-    assert_eq!(export(&place.settings.path, &AuditQuery::default(), Events::Calls, Format::Csv, &mut out), Ok(6));
+    assert_eq!(
+        export(
+            &place.settings.path,
+            &place.settings.anchors,
+            &AuditQuery::default(),
+            Events::Calls,
+            Format::Csv,
+            &mut out
+        ),
+        Ok(6)
+    );
     let mut reader = csv::Reader::from_reader(&*out);
     let heading = reader.headers().unwrap().clone();
     let column = |name: &str| heading.iter().position(|found| found == name).unwrap();
@@ -140,7 +159,15 @@ async fn an_export_verifies_without_rig() {
     }
     drop(audit);
     let mut out = Vec::new();
-    export(&place.settings.path, &AuditQuery::default(), Events::All, Format::JsonLines, &mut out).unwrap();
+    export(
+        &place.settings.path,
+        &place.settings.anchors,
+        &AuditQuery::default(),
+        Events::All,
+        Format::JsonLines,
+        &mut out,
+    )
+    .unwrap();
     let mut previous = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855".to_owned();
     for line in String::from_utf8(out).unwrap().lines() {
         let mut entry: Map<String, Value> = serde_json::from_str(line).unwrap();

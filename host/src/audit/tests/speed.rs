@@ -27,10 +27,10 @@ fn microseconds(all: &mut [Duration]) -> String {
 #[test]
 #[ignore = "a measurement"]
 fn writing() {
-    for tasks in [1, 8, 64] {
+    for (journal, tasks) in [(false, 1), (false, 8), (false, 64), (true, 1), (true, 8), (true, 64)] {
         let place = Place::new();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let audit = place.audit();
+        let audit = if journal { place.long_lived() } else { place.audit() };
         runtime.block_on(audit.record(typical())).unwrap();
         let each = 100_000 / tasks;
         let (begun, cpu) = (Instant::now(), cpu_time());
@@ -54,7 +54,8 @@ fn writing() {
         let (took, cpu) = (begun.elapsed(), cpu_time().saturating_sub(cpu));
         let rows = times.len() as f64;
         println!(
-            "{tasks:3} at a time: {:.0} rows/s, {:.1} µs CPU a row; {}",
+            "{tasks:3} at a time{}: {:.0} rows/s, {:.1} µs CPU a row; {}",
+            if journal { ", with a journal" } else { "" },
             rows / took.as_secs_f64(),
             cpu.as_secs_f64() * 1e6 / rows,
             microseconds(&mut times)

@@ -86,13 +86,13 @@ const FORMS: &[(&str, usize)] = &[
 const MAX_WORD: usize = 128;
 
 /// Whether a field of this name holds a credential.
-pub(super) fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let squashed: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     SHORT_NAMES.contains(&squashed.as_str()) || NAMES.iter().any(|part| squashed.contains(part))
 }
 
 /// The text with every credential in it blanked.
-pub(super) fn without(text: &str) -> String {
+pub(crate) fn without(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     let mut before = None;

@@ -37,7 +37,8 @@ pub fn run(session: &Session, args: &args::Audit) -> Result<u8, Failure> {
 }
 
 fn query(session: &Session, path: &Path, args: &args::AuditQuery) -> Result<u8, Failure> {
-    let page = read::query(path, &question(&args.filter)?, events(&args.filter)).map_err(failure)?;
+    let page =
+        read::query(path, &session.home.anchors(), &question(&args.filter)?, events(&args.filter)).map_err(failure)?;
     if args.json {
         render::json(&page)?;
     } else if page.entries.is_empty() {
@@ -68,7 +69,7 @@ fn cells(entry: &AuditEntry) -> Vec<String> {
 }
 
 fn check(session: &Session, path: &Path, json: bool) -> Result<u8, Failure> {
-    let report = verify(path, &session.home.root().join("audit"))?;
+    let report = verify(path, &session.home.anchors())?;
     if json {
         render::json(&report)?;
         return Ok(if report.ok { exit::DONE } else { exit::FAILED });
@@ -116,7 +117,7 @@ fn damage(session: &Session, path: &Path, report: &Report) -> Failure {
     }
     let path = path.display();
     Failure::new(format!("the audit log {path} is not what rig wrote")).with_hint(format!(
-        "keep a copy of {path} with {path}-wal, compare it with a backup or an earlier `rig audit export`, and find out who can write to it"
+        "keep a copy of every file whose name begins with {path}, compare it with a backup or an earlier `rig audit export`, and find out who can write to it"
     ))
 }
 
@@ -127,7 +128,7 @@ fn write_out(session: &Session, path: &Path, args: &args::AuditExport) -> Result
         AuditFormat::Csv => Format::Csv,
     };
     let Some(output) = &args.output else {
-        return match export(path, &query, events, format, &mut io::stdout().lock()) {
+        return match export(path, &session.home.anchors(), &query, events, format, &mut io::stdout().lock()) {
             // A reader that went away, such as `head`, is no error.
             Ok(_) | Err(AuditError::Output { closed: true, .. }) => Ok(exit::DONE),
             Err(error) => Err(failure(error)),
@@ -140,7 +141,7 @@ fn write_out(session: &Session, path: &Path, args: &args::AuditExport) -> Result
     };
     // The log says who did what: its copy is for its owner only, like the log itself.
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&output).map_err(failed)?;
-    let written = export(path, &query, events, format, &mut file).map_err(failure);
+    let written = export(path, &session.home.anchors(), &query, events, format, &mut file).map_err(failure);
     let written = written.and_then(|count| file.flush().and_then(|()| file.sync_all()).map(|()| count).map_err(failed));
     if written.is_err() {
         // Half an export must not be taken for a whole one.

@@ -28,7 +28,6 @@ mod compile;
 /// A pack that was built.
 pub struct Built {
     pub path: PathBuf,
-    pub bytes: Vec<u8>,
 }
 
 pub fn run(session: &Session, args: &Build) -> Result<u8, Failure> {
@@ -68,7 +67,7 @@ pub fn make(session: &Session, dir: &Path, output: Option<&Path>) -> Result<Buil
     warn(session, &warnings);
     write(&path, &bytes)?;
     done(session, &found.pack);
-    Ok(Built { path, bytes })
+    Ok(Built { path })
 }
 
 /// A pack that has been made, and not yet written.

@@ -2,7 +2,7 @@
 
 use rig_host::{
     home,
-    install::{self, index},
+    install::{self, bundle, index},
     project::Project,
     secrets::Provider,
 };
@@ -55,7 +55,7 @@ pub fn run(session: &Session, args: &Doctor) -> Result<u8, Failure> {
         Ok(project) => {
             checks.push(Check::new("project", Status::Ok, format!("rig.yaml in {}", project.root().display())));
             checks.push(network(session, &project));
-            checks.push(index_check(&project));
+            checks.push(index_check(session, &project));
             checks.extend(packs(session, &project));
             checks.extend(needs(&project));
         }
@@ -108,11 +108,19 @@ fn network(session: &Session, project: &Project) -> Check {
     }
 }
 
-fn index_check(project: &Project) -> Check {
-    match project.config().index.url.as_deref() {
-        None => Check::new("index", Status::Warning, "no index is configured")
+fn index_check(session: &Session, project: &Project) -> Check {
+    let carried = session.bundle().map(|bundle| render::count(bundle.packs(), "pack"));
+    match (project.config().index.url.as_deref(), carried) {
+        (None | Some(bundle::LOCATION), Some(packs)) => {
+            Check::new("index", Status::Ok, format!("bundled: {packs} in this rig"))
+        }
+        (Some(bundle::LOCATION), None) => {
+            Check::new("index", Status::Problem, "`index.url` is `bundled:`, and this rig carries no packs")
+                .hint("use a rig that does, or set `index.url` in rig.yaml to another index")
+        }
+        (None, None) => Check::new("index", Status::Warning, "no index is configured")
             .hint("set `index.url` in rig.yaml, or install from a file"),
-        Some(url) => match index::locate(url, project.root()) {
+        (Some(url), _) => match index::locate(url, project.root()) {
             Ok(url) => Check::new("index", Status::Ok, url.as_str().to_owned()),
             Err(error) => {
                 Check::new("index", Status::Problem, error.to_string()).hint(error.hint().unwrap_or_default())

@@ -1,7 +1,7 @@
 //! `rig info`: one pack, installed or offered.
 
 use rig_host::{
-    install::{self, Installer, Options},
+    install::{self, Installer, Options, WithBundle},
     project::Project,
 };
 use rig_specs::{
@@ -76,7 +76,9 @@ fn installed(session: &Session, project: &Project, locked: &LockedPack, json: bo
 
 fn offered(session: &Session, project: &Project, id: &PackId, json: bool) -> Result<u8, Failure> {
     let gate = session.gate(project)?;
-    let installer = Installer::new(session.home.clone(), &*gate);
+    let bundle = session.bundle();
+    let way = WithBundle { network: &*gate, bundle: bundle.as_ref() };
+    let installer = Installer::new(session.home.clone(), &way);
     let options = Options { mode: session.index_mode(false), ..Options::new(session.start.clone()) };
     let loaded = Session::block_on(installer.index(project, &options))?.map_err(|error| {
         Failure::from(error).context(&format!("{id} is not installed, and the index cannot be asked for it"))
@@ -130,6 +132,9 @@ pub fn show_capabilities(granted: &Capabilities) {
         let (scheme, methods, paths) = (rule.scheme.as_str(), rule.methods.join(", "), rule.paths.join(" "));
         render::line(&format!("    network  {scheme}://{}{port}  {methods}  {paths}", rule.host));
     }
+    for (host, path) in granted.token_endpoints() {
+        render::line(&format!("    network  https://{host}  POST  {path}"));
+    }
     for (slot, decl) in &granted.secrets {
         let places: Vec<String> = decl.inject.iter().map(place).collect();
         render::line(&format!("    secret   {slot} → {} ({})", decl.hosts.join(", "), places.join(", ")));
@@ -166,6 +171,9 @@ fn place(inject: &Inject) -> String {
         Inject::Header { name, .. } => format!("the header {name}"),
         Inject::Basic { user } => format!("the header Authorization: Basic, as user {user}"),
         Inject::Query { name } => format!("the query field {name}"),
+        Inject::Oauth2ServiceAccount { scopes, token_url } => {
+            format!("the header Authorization: Bearer, as a token from {token_url} for {}", scopes.join(" "))
+        }
     }
 }
 

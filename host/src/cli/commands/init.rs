@@ -1,6 +1,6 @@
 //! `rig init`.
 
-use rig_host::project;
+use rig_host::{install::bundle, project};
 
 use crate::cli::{
     args::Init,
@@ -9,12 +9,15 @@ use crate::cli::{
 };
 
 pub fn run(session: &Session, args: &Init) -> Result<u8, Failure> {
-    let made = project::init(&session.start, args.index_url.as_deref())?;
+    // Written down rather than left to be found, so that another rig, which carries none, says what is missing.
+    let bundled = session.bundle().map(|_| bundle::LOCATION);
+    let index = args.index_url.as_deref().or(bundled);
+    let made = project::init(&session.start, index)?;
     session.ui.done(&format!("wrote {}", made.config.display()));
     if let Some(gitignore) = &made.gitignore {
         session.ui.done(&format!("{} keeps .rig/ and .env out of version control", gitignore.display()));
     }
-    if args.index_url.is_none() {
+    if index.is_none() {
         session.ui.note("Next: set `index.url` in rig.yaml, then `rig packs --available` and `rig install NAME`.");
     } else {
         session.ui.note("Next: `rig packs --available`, then `rig install NAME`.");

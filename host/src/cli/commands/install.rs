@@ -3,7 +3,7 @@
 use std::{io::Write as _, time::Instant};
 
 use rig_host::{
-    install::{Action, ConsentRequest, Installer, Options, Plan, Progress, Request, Restored},
+    install::{Action, ConsentRequest, Installer, Options, Plan, Progress, Request, Restored, WithBundle},
     project::Project,
 };
 use rig_specs::lock::Runtime;
@@ -21,7 +21,9 @@ pub fn run(session: &Session, args: &Install) -> Result<u8, Failure> {
     }
     let project = session.project()?;
     let gate = session.gate(&project)?;
-    let installer = Installer::new(session.home.clone(), &*gate);
+    let bundle = session.bundle();
+    let way = WithBundle { network: &*gate, bundle: bundle.as_ref() };
+    let installer = Installer::new(session.home.clone(), &way);
     let options = Options {
         index_url: args.index_url.clone(),
         mode: session.index_mode(args.refresh),

@@ -1,6 +1,6 @@
 //! `rig packs`: what is installed, or what the index offers.
 
-use rig_host::install::{self, Installer, Mode, Options};
+use rig_host::install::{self, Installer, Mode, Options, WithBundle};
 use rig_specs::index::IndexPack;
 use serde_json::json;
 
@@ -43,7 +43,9 @@ fn installed(session: &Session, json: bool) -> Result<u8, Failure> {
 fn available(session: &Session, args: &Packs) -> Result<u8, Failure> {
     let project = session.project()?;
     let gate = session.gate(&project)?;
-    let installer = Installer::new(session.home.clone(), &*gate);
+    let bundle = session.bundle();
+    let way = WithBundle { network: &*gate, bundle: bundle.as_ref() };
+    let installer = Installer::new(session.home.clone(), &way);
     let mode = session.index_mode(args.refresh);
     let options = Options { index_url: args.index_url.clone(), mode, ..Options::new(session.start.clone()) };
     let loaded = Session::block_on(installer.index(&project, &options))??;

@@ -14,6 +14,7 @@ use super::{
 
 mod proxy;
 mod redirects;
+mod token;
 
 /// One server on loopback with a bearer secret.
 const LOCAL: &str = r#"

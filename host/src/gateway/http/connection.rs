@@ -6,7 +6,7 @@ use std::{future::poll_fn, net::IpAddr, pin::Pin, sync::Arc, task::Poll, time::D
 use axum::{body::Body, response::Response};
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
@@ -15,8 +15,6 @@ use super::{
     wire::{Phase, Wire},
 };
 
-/// How long a connection may be quiet between requests. Longer than most clients keep one, so that it is they who close.
-const IDLE: Duration = Duration::from_secs(75);
 /// The head of a request: far more than tokens and a path need.
 const MAX_HEAD: usize = 64 << 10;
 /// How long a closed connection is still read, so that a client that is sending gets to its answer.
@@ -44,7 +42,8 @@ pub(super) async fn serve(
         })
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(IDLE).max_header_size(MAX_HEAD);
+    // The times are kept by the wire.
+    builder.header_read_timeout(None).max_header_size(MAX_HEAD);
     let mut connection = builder.serve_connection(TokioIo::new(wire), service);
     let mut told = false;
     let mut stop = Box::pin(stopping.cancelled());

@@ -2,7 +2,8 @@
 //! answers by itself.
 //!
 //! hyper has one timeout for the head of a request and the idle time before it. Here they are apart: a client may keep a quiet
-//! connection for long, but not send a head byte by byte. And hyper's own answers to what is no HTTP have no body; every answer of
+//! connection for long, but not send a head byte by byte. One timer does for both: it is set anew when it has fired too early or would
+//! fire too late, so that a busy connection does not set one for each request. And hyper's own answers to what is no HTTP have no body; every answer of
 //! this gateway has one.
 
 use std::{
@@ -18,11 +19,13 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf},
-    time::{Instant, Sleep, sleep},
+    time::{Instant, Sleep, sleep, sleep_until},
 };
 
 use super::problem::Problem;
 
+/// How long a connection may be quiet between requests. Longer than most clients keep one, so that it is they who close.
+const IDLE: Duration = Duration::from_secs(75);
 /// Between the first byte of a head and its last. Heads fit into a packet or two; who needs longer means to hold the connection.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long a client may refuse to take more of its answer before it is taken for gone.
@@ -59,9 +62,13 @@ impl Phase {
 pub(super) struct Wire<S> {
     stream: S,
     phase: Phase,
-    /// Runs while a head is on its way.
-    head: Option<Pin<Box<Sleep>>>,
+    /// When a request, or the rest of one, must have come; looked at while one is waited for.
+    due: Instant,
+    /// Fires then, or before.
+    alarm: Option<Pin<Box<Sleep>>>,
     late: bool,
+    /// Whether a part of a request came since the connection was last quiet.
+    asked: bool,
     /// Runs while nothing can be written.
     stall: Option<Pin<Box<Sleep>>>,
     /// What stands in for hyper's own answer, and how much of it is written.
@@ -70,7 +77,16 @@ pub(super) struct Wire<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) fn new(stream: S, phase: Phase) -> Self {
-        Self { stream, phase, head: None, late: false, stall: None, own: None }
+        Self {
+            stream,
+            phase,
+            due: Instant::now() + IDLE,
+            alarm: None,
+            late: false,
+            asked: false,
+            stall: None,
+            own: None,
+        }
     }
 
     /// Ends the connection so that the client still reads its answer: closing while unread bytes are there would reset the
@@ -88,14 +104,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         let _ = tokio::time::timeout(patience, tokio::io::copy(&mut self.stream, &mut tokio::io::sink())).await;
     }
 
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        if !self.phase.is(HEAD) {
-            self.head = None;
+    /// Nothing can be read now; an error when something should have come by now.
+    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if self.phase.is(BUSY) {
             return Poll::Pending;
         }
-        let sleep = self.head.get_or_insert_with(|| Box::pin(sleep(HEAD_TIME)));
-        ready!(sleep.as_mut().poll(cx));
-        self.late = true;
+        let due = self.due;
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        if alarm.deadline() > due {
+            alarm.as_mut().reset(due);
+        }
+        loop {
+            ready!(alarm.as_mut().poll(cx));
+            if Instant::now() >= due {
+                break;
+            }
+            alarm.as_mut().reset(due);
+        }
+        // Who sent nothing at all is not told.
+        self.late = self.phase.is(HEAD);
         Poll::Ready(io::ErrorKind::TimedOut.into())
     }
 
@@ -155,12 +182,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before && self.phase.is(WAITING) {
             self.phase.0.store(HEAD, Ordering::Relaxed);
-            if let Some(head) = &mut self.head {
-                head.as_mut().reset(Instant::now() + HEAD_TIME);
-            }
+            self.due = Instant::now() + HEAD_TIME;
+            self.asked = true;
         }
         match read {
-            Poll::Pending => self.poll_head(cx).map(Err),
+            Poll::Pending => {
+                if self.asked && self.phase.is(WAITING) {
+                    // The request that came was answered: the quiet time begins.
+                    (self.asked, self.due) = (false, Instant::now() + IDLE);
+                }
+                self.poll_due(cx).map(Err)
+            }
             ready @ Poll::Ready(_) => ready,
         }
     }

@@ -105,8 +105,8 @@ mod tests {
             correlation_id: "id-1".into(),
             pack: "p".into(),
             pack_version: "1.0.0".into(),
-            interface_hash: String::new(),
-            pack_set_version: String::new(),
+            interface_hash: "".into(),
+            pack_set_version: "".into(),
             waiting: None,
         }
     }

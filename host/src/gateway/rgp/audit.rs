@@ -34,9 +34,9 @@ pub(super) async fn query(State(gateway): State<Arc<Gateway>>, request: Request<
     if is_backwards(&query) {
         return json(&AuditPage { entries: Vec::new(), total: 0, has_more: false });
     }
-    let path = gateway.audit_path.clone();
+    let (path, anchors) = (gateway.audit_path.clone(), gateway.home.anchors());
     // The file is read, on a thread that may wait for a disk.
-    let found = tokio::task::spawn_blocking(move || read::query(&path, &query, Events::Calls)).await;
+    let found = tokio::task::spawn_blocking(move || read::query(&path, &anchors, &query, Events::Calls)).await;
     match found {
         Ok(Ok(page)) => json(&page),
         Ok(Err(AuditError::Query { why })) => Err(Problem::invalid(why)),

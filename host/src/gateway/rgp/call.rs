@@ -7,20 +7,19 @@ use rig_specs::rtp::CallContext;
 use super::{
     super::{
         Gateway,
-        http::{CORRELATION_ID, body, problem::Problem},
+        http::{CORRELATION_ID, Identity, body, problem::Problem},
     },
     Answer,
     envelope::Envelope,
-    identity, json_text,
+    json_text,
 };
 use crate::call::{self, Called};
 
 /// What a body may hold beside the arguments.
 const ENVELOPE: usize = 64 << 10;
 
-pub(super) async fn call(gateway: &Gateway, name: &str, request: Request<Body>) -> Answer {
+pub(super) async fn call(gateway: &Gateway, name: &str, identity: Identity, request: Request<Body>) -> Answer {
     let live = gateway.live();
-    let identity = identity(&request);
     let correlation = request.headers().get(&CORRELATION_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
     let limit = live.caller.config().limits.args.as_usize().saturating_add(ENVELOPE);
     let text = body::text(request, limit).await?;
@@ -72,14 +71,18 @@ fn text(answer: &call::Answer) -> Result<String, serde_json::Error> {
         }
     }
     for (key, value) in [
-        ("correlation_id", &answer.correlation_id),
+        ("correlation_id", &*answer.correlation_id),
         ("pack", &answer.pack),
         ("pack_version", &answer.pack_version),
         ("interface_hash", &answer.interface_hash),
         ("pack_set_version", &answer.pack_set_version),
     ] {
         text.extend([",\"", key, "\":"]);
-        text.push_str(&serde_json::to_string(value)?);
+        if value.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\')) {
+            text.extend(["\"", value, "\""]);
+        } else {
+            text.push_str(&serde_json::to_string(value)?);
+        }
     }
     text.push('}');
     Ok(text)

@@ -105,3 +105,29 @@ fn texts_cannot_deceive() {
         assert_eq!(plain(text), shown);
     }
 }
+
+#[test]
+fn what_rig_itself_sends_for_a_secret_is_shown() {
+    let mut pack = github("1.0.0");
+    let asked = pack.manifest.secrets.get_mut("GITHUB_TOKEN").unwrap();
+    let inject = json!({ "type": "oauth2-service-account", "scopes": ["a", "b"], "token-url": "https://auth.example.com/v1/token" });
+    asked.inject = vec![serde_json::from_value(inject).unwrap()];
+    let shown = ask(&pack, None);
+    let endpoint = HostAccess {
+        origin: "https://auth.example.com".into(),
+        methods: vec!["POST".into()],
+        paths: vec!["/v1/token".into()],
+        follow: false,
+    };
+    assert_eq!(shown.network.last(), Some(&endpoint));
+    let place = "the header Authorization: Bearer, as a token from https://auth.example.com/v1/token for a b";
+    assert_eq!(shown.secrets[0].places, [place]);
+    // Another endpoint in a newer version is something new.
+    let before = pack.manifest.capabilities();
+    let version = Version::new(1, 0, 0);
+    pack.manifest.secrets.get_mut("GITHUB_TOKEN").unwrap().inject =
+        vec![serde_json::from_value(json!({ "type": "oauth2-service-account", "scopes": ["a", "b"] })).unwrap()];
+    let installed = Installed { version: &version, granted: &before, pack: None, tools_text: false };
+    let added = ask(&pack, Some(installed)).changes.unwrap().added;
+    assert!(added.contains(&"network: POST https://oauth2.googleapis.com/token".to_owned()), "{added:?}");
+}

@@ -7,6 +7,7 @@ use std::{
 };
 
 use rig_host::{
+    author::sdk::{self, Provided},
     build,
     sandbox::{CallLimits, PoolSize, Sandbox, ToolDef},
 };
@@ -35,8 +36,10 @@ pub(super) fn pack(session: &Session, dir: &Path, manifest: &Manifest) -> Result
             Ok(name) if !name.is_empty() => name.parse()?,
             _ => Choice::default(),
         };
+        // Before cargo is asked anything about the pack.
+        let sdk = sdk::provide(dir)?;
         let toolchain = rig_toolchain::find_or_install(choice, dir, &mut on_step)?;
-        return rust(session, &toolchain, dir, &limits, &mut on_step);
+        return rust(session, &toolchain, dir, sdk.as_ref(), &limits, &mut on_step);
     }
     let options = ForeignOptions { tools: session.toolchains(), offline: session.offline };
     let component = rig_toolchain::build_foreign(language, dir, &options, &mut on_step);
@@ -51,12 +54,23 @@ fn rust(
     session: &Session,
     toolchain: &Toolchain,
     dir: &Path,
+    sdk: Option<&Provided>,
     limits: &CallLimits,
     on_step: &mut dyn FnMut(Step),
 ) -> Result<(Vec<u8>, Vec<ToolDef>), Failure> {
+    let alone = sdk.filter(|sdk| sdk.alone);
+    let shared = BuildOptions {
+        offline: session.offline,
+        library: Some(session.toolchains()),
+        alone_with: alone.map(|_| sdk::FOLDER.to_owned()),
+        // The user's own choice of a target folder stands.
+        target_dir: alone
+            .filter(|_| env::var_os("CARGO_TARGET_DIR").is_none())
+            .map(|sdk| session.home.cargo(&sdk.digest)),
+        ..BuildOptions::default()
+    };
     let mut build = |schemas: Schemas| -> Result<Vec<u8>, Failure> {
-        let library = Some(session.toolchains());
-        let options = BuildOptions { offline: session.offline, library, schemas, ..BuildOptions::default() };
+        let options = BuildOptions { schemas, ..shared.clone() };
         let linked = rig_toolchain::build_pack(toolchain, dir, &options, on_step);
         fs::read(linked.map_err(|error| complaints(session, error))?)
             .map_err(|error| Failure::of(&error, "build again"))

@@ -1,0 +1,111 @@
+//! What journals hold that is not in the chain yet: rows of a gateway that runs, some milliseconds old, and rows of a process that was
+//! killed. Readers move them into the chain first, so that a row that was committed is a row that is found.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use ring::hmac;
+
+use super::{
+    AuditError, anchor,
+    anchor::Anchor,
+    journal::{self, Left, Place},
+    log::{self, Log},
+};
+
+/// Rows in one transaction, so that other processes get their turn.
+const BATCH: usize = 1000;
+
+/// What is wrong with a journal: some rows of it may never get into the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Finding {
+    /// The log knows it, and it is not there.
+    Missing(PathBuf),
+    /// Its process has ended, and after so many rows something stands that is no row of this machine.
+    Torn { path: PathBuf, rows: u64 },
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(path) => {
+                write!(f, "{} is missing: rows in it that were not in the log yet are lost", path.display())
+            }
+            Self::Torn { path, rows } => write!(
+                f,
+                "{} was changed or torn after its row {rows}: what follows in it is not in the log",
+                path.display()
+            ),
+        }
+    }
+}
+
+/// Moves what journals hold into the chain.
+///
+/// # Errors
+/// When the log cannot be read or written. What could be moved is in the chain then.
+pub(super) fn take_in(path: &Path, anchors: &Path) -> Result<Vec<Finding>, AuditError> {
+    let known = known(path)?;
+    let mut findings = Vec::new();
+    let mut open: Option<(Log, hmac::Key)> = None;
+    for (id, place) in known {
+        let read = |error| AuditError::Read { path: journal::path(path, &id), why: std::io::Error::to_string(&error) };
+        let Some(left) = Left::open(path, &id).map_err(read)? else {
+            // It may have ended properly since.
+            if self::known(path)?.iter().any(|(known, _)| *known == id) {
+                findings.push(Finding::Missing(journal::path(path, &id)));
+            }
+            continue;
+        };
+        let abandoned = left.is_abandoned();
+        if !abandoned && left.length().map_err(read)? <= place.bytes {
+            continue;
+        }
+        let (log, key) = match &mut open {
+            Some(open) => open,
+            None => {
+                let key = anchor::key(anchors).map_err(|error| AuditError::write(anchors, error))?;
+                open.insert((Log::open(path, &std::sync::Arc::default())?, key))
+            }
+        };
+        let mut anchor = Anchor::open(anchors, path).ok();
+        let moved = move_all(log, key, &left, abandoned, anchor.as_mut());
+        if let Some(rows) = moved.map_err(|error| AuditError::from_sqlite(path, &error))? {
+            findings.push(Finding::Torn { path: left.path, rows });
+        } else if abandoned {
+            left.remove();
+        }
+    }
+    Ok(findings)
+}
+
+fn known(path: &Path) -> Result<Vec<(String, Place)>, AuditError> {
+    let Some(connection) = log::open_to_read(path)? else { return Ok(Vec::new()) };
+    log::journals(&connection).map_err(|error| AuditError::read(path, &error))
+}
+
+/// Moves every row of a journal; after how many there is something that is no row, if its process has ended.
+fn move_all(
+    log: &mut Log,
+    key: &hmac::Key,
+    left: &Left,
+    abandoned: bool,
+    mut anchor: Option<&mut Anchor>,
+) -> rusqlite::Result<Option<u64>> {
+    loop {
+        let moved = log.append_rest(&left.id, |place| left.rest(key, place, BATCH), abandoned)?;
+        let Some((appended, rest)) = moved else { return Ok(None) };
+        if let Some(anchor) = &mut anchor {
+            // The chain is whole without the note.
+            let _ = anchor.advance(appended.before, appended.head, |seq| log.hash_of(seq).ok().flatten());
+        }
+        if rest.torn {
+            return Ok(abandoned.then_some(rest.end.rows));
+        }
+        if rest.is_all {
+            return Ok(None);
+        }
+    }
+}
