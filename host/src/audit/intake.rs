@@ -29,7 +29,7 @@ const MAX_WAITING: usize = 20_000;
 const MAX_JOURNAL: u64 = 32 << 20;
 
 /// A row on its way into the chain, and the place in the journal that it ends at.
-pub(super) type Waiting = (Place, Stored);
+pub(super) type Waiting = (Place, Box<Stored>);
 
 #[derive(Debug, Default)]
 pub(super) struct Intake {
@@ -98,7 +98,7 @@ impl Intake {
     }
 
     /// Commits a row to the journal, with the time; gives it back when that is not possible now.
-    pub(super) fn offer(&self, mut row: Stored) -> Result<Taken, Stored> {
+    pub(super) fn offer(&self, mut row: Box<Stored>) -> Result<Taken, Box<Stored>> {
         let mut state = lock(&self.state);
         if state.waiting.len() >= MAX_WAITING {
             return Err(row);

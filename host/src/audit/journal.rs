@@ -17,6 +17,7 @@ use std::{
 };
 
 use ring::hmac;
+use subtle::ConstantTimeEq as _;
 
 use super::{
     chain::Stored,
@@ -200,7 +201,6 @@ impl Left {
         }
         payload.resize(size, 0);
         self.file.read_exact_at(payload, at.bytes + HEAD as u64)?;
-        use subtle::ConstantTimeEq as _;
         let genuine: bool = tag(key, &self.id, at.rows, payload).ct_eq(tagged).into();
         Ok(if genuine { decode(payload) } else { None })
     }
@@ -262,7 +262,9 @@ mod tests {
         let mut journal = Journal::create(&log, key(b"k")).unwrap();
         assert_eq!(ids(&log), [journal.id.to_string()]);
         let rows = [stored("1"), Stored::new(Row::default(), Timestamp::now()), stored("ü\u{0}\n")];
-        rows.iter().for_each(|row| journal.append(row).unwrap());
+        for row in &rows {
+            journal.append(row).unwrap();
+        }
         let rest = all(&log, &journal.id);
         assert_eq!((&rest.rows[..], rest.end, rest.torn), (&rows[..], journal.end(), false));
         // From the middle, and some at a time.

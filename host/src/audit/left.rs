@@ -63,13 +63,11 @@ pub(super) fn take_in(path: &Path, anchors: &Path) -> Result<Vec<Finding>, Audit
         if !abandoned && left.length().map_err(read)? <= place.bytes {
             continue;
         }
-        let (log, key) = match &mut open {
-            Some(open) => open,
-            None => {
-                let key = anchor::key(anchors).map_err(|error| AuditError::write(anchors, error))?;
-                open.insert((Log::open(path, &std::sync::Arc::default())?, key))
-            }
-        };
+        if open.is_none() {
+            let key = anchor::key(anchors).map_err(|error| AuditError::write(anchors, error))?;
+            open = Some((Log::open(path, &std::sync::Arc::default())?, key));
+        }
+        let Some((log, key)) = &mut open else { continue };
         let mut anchor = Anchor::open(anchors, path).ok();
         let moved = move_all(log, key, &left, abandoned, anchor.as_mut());
         if let Some(rows) = moved.map_err(|error| AuditError::from_sqlite(path, &error))? {

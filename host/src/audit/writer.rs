@@ -220,7 +220,7 @@ impl Writer {
     fn take_in(&mut self) -> Result<(), Refusal> {
         while let Some((id, mut rows)) = self.intake.take(BACKLOG_BATCH) {
             let log = self.log.as_mut().ok_or(rusqlite::Error::InvalidQuery);
-            match log.and_then(|log| log.append_from(&id, rows.iter_mut().map(|(end, row)| (*end, row)))) {
+            match log.and_then(|log| log.append_from(&id, rows.iter_mut().map(|(end, row)| (*end, &mut **row)))) {
                 Ok((appended, place)) => {
                     self.intake.moved(place);
                     self.moved_on(appended);
@@ -268,10 +268,11 @@ impl Writer {
 
     /// The journal has done its duty, if all of it is in the chain.
     pub(super) fn end_journal(&mut self) {
-        if self.intake.has_journal() && self.log.is_some() {
-            if let Err(error) = self.replace_journal(None) {
-                tracing::warn!(%error, "the journal of the audit log stays");
-            }
+        if self.intake.has_journal()
+            && self.log.is_some()
+            && let Err(error) = self.replace_journal(None)
+        {
+            tracing::warn!(%error, "the journal of the audit log stays");
         }
     }
 

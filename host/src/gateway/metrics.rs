@@ -29,7 +29,7 @@ pub struct Metrics {
     calls: Sorted<CallLabels, Counter>,
     durations: Sorted<ToolLabels, Histogram>,
     /// What the two above have for a tool and an outcome, found without making labels.
-    tools: Mutex<BTreeMap<String, Vec<(&'static str, Counter, Histogram)>>>,
+    tools: Mutex<BTreeMap<String, Vec<Counted>>>,
     in_flight: Gauge,
     waiting: Gauge,
     audit_problem: Gauge,
@@ -37,6 +37,9 @@ pub struct Metrics {
     requests: Sorted<RequestLabels, Counter>,
     connections: Gauge,
 }
+
+/// The counts of one outcome of a tool.
+type Counted = (&'static str, Counter, Histogram);
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, EncodeLabelSet)]
 struct CallLabels {

@@ -78,7 +78,7 @@ impl Traces {
         let (record, answer, end) = (&called.record, &called.answer, SystemTime::now());
         let known = [
             ("rig.tool", asked.tool(called).map(str::to_owned)),
-            ("rig.pack", Some(answer.pack.clone()).filter(|pack| !pack.is_empty())),
+            ("rig.pack", Some(answer.pack.to_string()).filter(|pack| !pack.is_empty())),
             ("rig.outcome", Some(record.outcome.as_str().to_owned())),
             ("error.type", record.error.map(|kind| kind.as_str().to_owned())),
             ("rig.tenant", asked.tenant.clone()),

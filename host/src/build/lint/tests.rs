@@ -35,10 +35,11 @@ fn found(pack: &EmbeddedPack, imports: &[&str], component: &[u8]) -> Vec<String>
     lint(pack, &imports, component).iter().map(ToString::to_string).collect()
 }
 
+type Change = fn(&mut Value);
+
 #[test]
 fn each_lint_finds_its_own() {
     assert_eq!(found(&pack(|_| ()), &[SENDS, READS_SETTINGS], b"..SHOP_ID.."), [""; 0], "the control");
-    type Change = fn(&mut Value);
     let cases: [(Lint, Change, &str); 19] = [
         (
             Lint::UndocumentedTool,
@@ -54,7 +55,7 @@ fn each_lint_finds_its_own() {
             Lint::UndocumentedParameter,
             |p| {
                 p["tools"][0]["def"]["input_schema"]["properties"]["item"]["items"] =
-                    json!({ "properties": { "x": { "type": "null" } } })
+                    json!({ "properties": { "x": { "type": "null" } } });
             },
             "the parameter `item[].x`",
         ),
@@ -113,7 +114,8 @@ fn each_lint_finds_its_own() {
         (
             Lint::SchemaReference,
             |p| {
-                p["tools"][0]["def"]["output_schema"]["properties"]["id"]["$ref"] = json!("https://example.com/id.json")
+                p["tools"][0]["def"]["output_schema"]["properties"]["id"]["$ref"] =
+                    json!("https://example.com/id.json");
             },
             "refers to another document",
         ),

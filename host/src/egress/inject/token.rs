@@ -62,7 +62,7 @@ impl Token {
 
     /// What stands for a token where nothing is sent.
     pub(in crate::egress) fn stand_in() -> Self {
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         Self {
             value: Secret::new("recorded".to_owned()),
             good_until: (Instant::now() + hour, SystemTime::now() + hour),
