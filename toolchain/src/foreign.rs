@@ -77,6 +77,32 @@ fn write(folder: &Path, files: &[(&str, &str)]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Folders that are no part of a pack.
+const LEFT_OUT: [&str; 5] = [".git", ".rig", "target", "tests", "__pycache__"];
+
+/// Copies a pack's folder: compilers that look modules up below one folder find the helper there as well, and write nothing into the
+/// author's.
+fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    copy_all(from, to).map_err(|source| Error::Write { path: to.to_owned(), source })
+}
+
+fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if LEFT_OUT.iter().any(|folder| name == *folder) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            copy_all(&entry.path(), &to.join(name))?;
+        } else if entry.path().is_file() {
+            fs::copy(entry.path(), to.join(name))?;
+        }
+    }
+    Ok(())
+}
+
 /// Runs a compiler, whose complaints are about the pack.
 fn compile(command: &mut Command, dir: &Path, on_step: &mut dyn FnMut(Step)) -> Result<(), Error> {
     let package = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();

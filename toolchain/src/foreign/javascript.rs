@@ -1,16 +1,13 @@
 //! JavaScript, by componentize-qjs: QuickJS with the pack's modules already evaluated.
 
-use std::{fs, io, path::Path, process::Command};
+use std::{path::Path, process::Command};
 
 use crate::{Error, Step, tools::Tool};
 
-use super::{ForeignOptions, WIT, WORLD, compile, read, write};
+use super::{ForeignOptions, WIT, WORLD, compile, copy, read, write};
 
 /// The module that is compiled: it has the pack's tools by importing it.
 const MAIN: &str = "import \"./pack.js\";\nexport { tools } from \"./rig-pack.js\";\n";
-
-/// Folders that are no part of a pack.
-const LEFT_OUT: [&str; 4] = [".git", ".rig", "target", "tests"];
 
 pub(super) fn build(
     dir: &Path,
@@ -21,7 +18,7 @@ pub(super) fn build(
     let folder = Tool::ComponentizeQjs.folder(&options.tools, options.offline, on_step)?;
     let modules = work.join("modules");
     // A copy, since modules are looked up below one folder, and the helper is not the pack's.
-    copy(dir, &modules).map_err(|source| Error::Write { path: modules.clone(), source })?;
+    copy(dir, &modules)?;
     let helper = include_str!("../../../sdk/js/rig-pack.js");
     let host = include_str!("../../../sdk/js/rig-host.js");
     write(&modules, &[("rig-main.js", MAIN), ("rig-pack.js", helper), ("rig-host.js", host)])?;
@@ -35,21 +32,4 @@ pub(super) fn build(
     command.env_remove("NODE_OPTIONS").current_dir(work);
     compile(&mut command, dir, on_step)?;
     read(&work.join("pack.wasm"))
-}
-
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if LEFT_OUT.iter().any(|folder| name == *folder) {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &to.join(name))?;
-        } else if entry.path().is_file() {
-            fs::copy(entry.path(), to.join(name))?;
-        }
-    }
-    Ok(())
 }

@@ -1,3 +1,5 @@
+//! Each lint against a pack that has nothing else to complain about.
+
 use rig_specs::manifest::EmbeddedPack;
 use serde_json::{Value, json};
 
@@ -30,7 +32,7 @@ fn pack(change: impl FnOnce(&mut Value)) -> EmbeddedPack {
     pack
 }
 
-fn found(pack: &EmbeddedPack, imports: &[&str], component: &[u8]) -> Vec<String> {
+fn found_in(pack: &EmbeddedPack, imports: &[&str], component: &[u8]) -> Vec<String> {
     let imports: Vec<String> = imports.iter().map(|&import| import.to_owned()).collect();
     lint(pack, &imports, component).iter().map(ToString::to_string).collect()
 }
@@ -39,7 +41,7 @@ type Change = fn(&mut Value);
 
 #[test]
 fn each_lint_finds_its_own() {
-    assert_eq!(found(&pack(|_| ()), &[SENDS, READS_SETTINGS], b"..SHOP_ID.."), [""; 0], "the control");
+    assert_eq!(found_in(&pack(|_| ()), &[SENDS, READS_SETTINGS], b"..SHOP_ID.."), [""; 0], "the control");
     let cases: [(Lint, Change, &str); 19] = [
         (
             Lint::UndocumentedTool,
@@ -126,18 +128,18 @@ fn each_lint_finds_its_own() {
         ),
     ];
     for (lint, change, message) in cases {
-        let found = found(&pack(change), &[SENDS, READS_SETTINGS], b"..SHOP_ID..");
+        let found = found_in(&pack(change), &[SENDS, READS_SETTINGS], b"..SHOP_ID..");
         assert_eq!(found.len(), 1, "{lint}: {found:#?}");
         assert!(found[0].contains(message) && found[0].ends_with(&format!("[{lint}]")), "{lint}: {found:#?}");
     }
     let long = format!("shop.orders.{}", "x".repeat(60));
-    let found = found(&pack(|p| p["tools"][0]["def"]["name"] = json!(long)), &[SENDS, READS_SETTINGS], b"SHOP_ID");
+    let found = found_in(&pack(|p| p["tools"][0]["def"]["name"] = json!(long)), &[SENDS, READS_SETTINGS], b"SHOP_ID");
     assert!(found.len() == 1 && found[0].ends_with("[tool-name]"), "{found:#?}");
 }
 
 #[test]
 fn what_a_component_imports_is_what_it_can_use() {
-    let of = |imports: &[&str], component: &[u8]| found(&pack(|_| ()), imports, component);
+    let of = |imports: &[&str], component: &[u8]| found_in(&pack(|_| ()), imports, component);
     assert!(of(&[READS_SETTINGS], b"SHOP_ID")[0].starts_with("[[network]] is asked for"));
     assert_eq!(of(&["wasi:http/outgoing-handler@0.2.3", READS_SETTINGS], b"SHOP_ID"), [""; 0]);
     assert!(of(&[SENDS, READS_SETTINGS], b"SHOP_I")[0].starts_with("[config.SHOP_ID]"));
@@ -146,15 +148,15 @@ fn what_a_component_imports_is_what_it_can_use() {
         p["manifest"]["network"][0]["host"] = json!("{config.SHOP_ID}");
         p["manifest"]["secrets"]["SHOP_KEY"]["hosts"] = json!(["{config.SHOP_ID}"]);
     });
-    assert_eq!(found(&by_host, &[SENDS], b""), [""; 0]);
+    assert_eq!(found_in(&by_host, &[SENDS], b""), [""; 0]);
     let none = pack(|p| {
         for key in ["network", "secrets", "config"] {
             p["manifest"].as_object_mut().unwrap().remove(key);
         }
         p["tools"][0]["def"]["auth_slots"] = json!([]);
     });
-    assert!(found(&none, &[SENDS], b"")[0].starts_with("the component sends requests"));
-    assert_eq!(found(&none, &[SENDS, "wasi:io/poll@0.2.0"], b""), [""; 0], "a runtime imports everything");
+    assert!(found_in(&none, &[SENDS], b"")[0].starts_with("the component sends requests"));
+    assert_eq!(found_in(&none, &[SENDS, "wasi:io/poll@0.2.0"], b""), [""; 0], "a runtime imports everything");
 }
 
 #[test]
