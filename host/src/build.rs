@@ -12,6 +12,8 @@ use wasm_encoder::{ComponentSection, CustomSection, Encode};
 
 use crate::{call::schema::Schema, sandbox::ToolDef};
 
+pub mod lint;
+
 /// Why a pack could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {

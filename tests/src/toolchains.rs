@@ -24,3 +24,18 @@ pub fn for_builds(run: Run) -> Run {
     }
     run
 }
+
+/// Whether a pack in another language than Rust was built. When it was not, the reason is printed, and the test that asked is to
+/// end; with `RIG_TEST_CLIENTS=required` that is a failure instead.
+#[must_use]
+#[allow(clippy::print_stdout, reason = "what is skipped on a machine is said")]
+pub fn has_built(id: &str) -> bool {
+    let built = artifacts::has_pack(id);
+    if !built {
+        let why = format!("{id} is not built: `cargo xtask build-packs` does that where its tools can be installed");
+        let required = env::var_os("RIG_TEST_CLIENTS").is_some_and(|value| value == "required");
+        assert!(!required, "{why}");
+        println!("SKIPPED: {why}");
+    }
+    built
+}

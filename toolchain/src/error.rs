@@ -66,6 +66,38 @@ pub enum Error {
         /// What is wrong.
         detail: String,
     },
+    /// The folder has no source in a language that is known.
+    #[error("{} holds no source of a pack", .0.display())]
+    NoSource(PathBuf),
+    /// A program that installs or runs a tool is missing.
+    #[error("{tool} needs `{program}`, which was not found in PATH")]
+    NoInterpreter {
+        /// The program.
+        program: &'static str,
+        /// The tool.
+        tool: &'static str,
+    },
+    /// A tool has to be fetched first.
+    #[error("{tool} {version} is not installed, and --offline forbids fetching it")]
+    Offline {
+        /// The tool.
+        tool: &'static str,
+        /// Its version.
+        version: &'static str,
+    },
+    /// A tool could not be installed.
+    #[error("{tool} {version} cannot be installed: {detail}")]
+    Install {
+        /// The tool.
+        tool: &'static str,
+        /// Its version.
+        version: &'static str,
+        /// What the installing program said.
+        detail: String,
+    },
+    /// A linked module does not become a component.
+    #[error("the compiled pack cannot be made a component: {0}")]
+    Encode(String),
     /// A file of the target folder could not be written.
     #[error("{} cannot be written: {source}", path.display())]
     Write {
@@ -111,8 +143,20 @@ impl Error {
             Self::NoPackage(_) => "name the folder of one package inside the workspace".into(),
             Self::NoLibrary(_) => "write the tools in src/lib.rs".into(),
             Self::Metadata { .. } => "check the Cargo.toml with `cargo metadata`".into(),
+            Self::NoSource(_) => {
+                "name the folder of a pack: beside rig-pack.toml it holds Cargo.toml (Rust), app.py (Python), pack.js (JavaScript) \
+                 or .c files (C)"
+                    .into()
+            }
+            Self::NoInterpreter { program: "npm", .. } => "install Node.js 18 or later, with npm, from https://nodejs.org".into(),
+            Self::NoInterpreter { .. } => {
+                "install Python 3.9 or later with its module venv (on Debian: `apt-get install python3-venv`)".into()
+            }
+            Self::Offline { .. } => "build once without --offline".into(),
+            Self::Install { .. } => "look at what it said above; a proxy for pip or npm is set in their own settings".into(),
+            Self::Encode(_) => "define `rig_tools` as rig_pack.h says, and import nothing else".into(),
             Self::Write { .. } => "make room, or have cargo write to another folder with CARGO_TARGET_DIR".into(),
-            Self::Compile { .. } => "correct what the compiler reports; `cargo check` is the quick way to try".into(),
+            Self::Compile { .. } => "correct what is reported above".into(),
             Self::NoArtifact(_) => "remove settings of `[lib]` in Cargo.toml, such as a name or a crate type".into(),
         }
     }

@@ -6,11 +6,15 @@
 //!
 //! Two routes lead to the same kind of component, see [`Route`]. In both, the linker is the `wasm-component-ld` that rustup's
 //! toolchain brings along, so that cargo's own output is a component without any WASI import.
+//!
+//! Packs in Python, JavaScript and C need none of that: see [`build_foreign`].
 
 mod cargo_env;
 mod debian;
 mod error;
 mod find;
+mod foreign;
+mod language;
 mod library;
 mod pack;
 mod process;
@@ -18,9 +22,12 @@ mod rustup;
 mod step;
 #[cfg(test)]
 mod testing;
+mod tools;
 
 pub use error::Error;
 pub use find::{Choice, Route, Search, Toolchain, find_or_install, installed};
+pub use foreign::{ForeignOptions, build_foreign, has_tools};
+pub use language::Language;
 pub use pack::{BuildOptions, Schemas, build_pack};
 pub use step::Step;
 

@@ -1,6 +1,6 @@
 //! What the callers are told while something takes its time.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use crate::{Route, Toolchain};
 
@@ -26,6 +26,15 @@ pub enum Step {
     },
     /// The standard library is about to be compiled, which takes a minute, once.
     Library,
+    /// A tool is about to be installed.
+    Installing {
+        /// The tool.
+        tool: &'static str,
+        /// Its version.
+        version: &'static str,
+    },
+    /// A pack in another language than Rust is about to be compiled, from this folder.
+    Componentizing(PathBuf),
     /// A pack is about to be compiled.
     Compiling {
         /// The name of the cargo package.
@@ -43,6 +52,8 @@ impl fmt::Display for Step {
             Self::Using(toolchain) => write!(f, "packs are compiled by {toolchain}"),
             Self::Running { command, why } => write!(f, "{why}: running `{command}`"),
             Self::GaveUp { route, reason } => write!(f, "not by {route}: {reason}"),
+            Self::Installing { tool, version } => write!(f, "installing {tool} {version}, once on this machine"),
+            Self::Componentizing(dir) => write!(f, "compiling {}", dir.display()),
             Self::Library => f.write_str("compiling the standard library for packs, once on this machine"),
             Self::Compiling { package, profile } => write!(f, "compiling {package} (profile {profile})"),
             Self::Line(line) => f.write_str(line),

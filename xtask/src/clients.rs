@@ -61,7 +61,8 @@ pub(crate) fn check(checkout: &Checkout) -> Result<Outcome, Fail> {
     }
 }
 
-fn is_required() -> bool {
+/// Whether nothing may be left out.
+pub(crate) fn is_required() -> bool {
     env::var_os("RIG_TEST_CLIENTS").is_some_and(|value| value == "required")
 }
 

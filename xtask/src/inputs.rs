@@ -26,11 +26,15 @@ const SHARED: [&str; 11] = [
     "host/src/build",
 ];
 
+/// What packs in other languages than Rust depend on besides.
+const FOREIGN: [&str; 4] = ["toolchain/tools", "sdk/python", "sdk/js", "sdk/c"];
+
 /// The hash, in hex.
 pub(crate) fn hash(checkout: &Checkout, pack: &Path, toolchain: &Toolchain) -> Result<String, Fail> {
     let mut hash = Sha256::new();
     hash.update(format!("{toolchain} {}", toolchain.commit));
-    for path in SHARED.iter().map(|path| checkout.root().join(path)).chain([pack.to_owned()]) {
+    let foreign = if pack.join("Cargo.toml").is_file() { &[][..] } else { &FOREIGN };
+    for path in SHARED.iter().chain(foreign).map(|path| checkout.root().join(path)).chain([pack.to_owned()]) {
         let mut files = Vec::new();
         collect(&path, &mut files).map_err(Fail::io("read", &path))?;
         files.sort();

@@ -99,5 +99,6 @@ fn build_packs(checkout: &Checkout) -> Result<(), Fail> {
     let toolchain = toolchain(checkout)?;
     let rig = checkout.build_rig()?;
     packs::build_examples(checkout, &rig, &toolchain)?;
-    packs::build_for_tests(checkout, &rig, &toolchain)
+    packs::build_for_tests(checkout, &rig, &toolchain)?;
+    packs::build_languages(checkout, &rig, &toolchain).map(drop)
 }

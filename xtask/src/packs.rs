@@ -12,7 +12,7 @@ use rig_toolchain::Toolchain;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
-use crate::{checkout::Checkout, fail::Fail, index, inputs, run};
+use crate::{checkout::Checkout, clients, fail::Fail, index, inputs, run, test::Outcome};
 
 /// What is remembered about a built pack, beside it.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,9 @@ const EXAMPLES: &str = "example-packs";
 
 /// The folder of the packs that only tests call.
 const FOR_TESTS: &str = "tests/packs";
+
+/// The folder of the example packs in other languages than Rust, which go into no index either: most of them are large.
+const LANGUAGES: &str = "example-packs/languages";
 
 /// Builds the example packs that have changed, writes their index and returns where it is.
 pub(crate) fn build_examples(checkout: &Checkout, rig: &Path, toolchain: &Toolchain) -> Result<PathBuf, Fail> {
@@ -49,6 +52,26 @@ pub(crate) fn examples(
 /// Builds the packs for tests that have changed.
 pub(crate) fn build_for_tests(checkout: &Checkout, rig: &Path, toolchain: &Toolchain) -> Result<(), Fail> {
     build_all(checkout, rig, toolchain, &sources(checkout, FOR_TESTS)?).map(drop)
+}
+
+/// Builds the packs in other languages that have changed. Where their tools cannot be installed, for want of Python, Node or a
+/// network, that is the outcome, unless [`clients::is_required`].
+pub(crate) fn build_languages(checkout: &Checkout, rig: &Path, toolchain: &Toolchain) -> Result<Outcome, Fail> {
+    let mut without = Vec::new();
+    for pack in sources(checkout, LANGUAGES)? {
+        let Err(fail) = build_all(checkout, rig, toolchain, std::slice::from_ref(&pack)) else { continue };
+        // What is wrong with the pack itself is a failure in any case.
+        if clients::is_required() || rig_toolchain::has_tools(&pack, &checkout.toolchains())? {
+            return Err(fail);
+        }
+        println!("{fail}\nThe tests of {} are LEFT OUT.", pack.display());
+        without.push(pack.file_name().unwrap_or_default().to_string_lossy().into_owned());
+    }
+    Ok(if without.is_empty() {
+        Outcome::Passed
+    } else {
+        Outcome::Skipped(format!("the tools for {} cannot be installed", without.join(", ")))
+    })
 }
 
 /// Builds those that have changed; answers all with what they say about themselves.

@@ -116,6 +116,9 @@ pub(crate) fn run(checkout: &Checkout, filters: &[String]) -> Result<(), Fail> {
         }),
         _ => None,
     };
+    if let (Some(rig), Some(toolchain)) = (&rig, &toolchain) {
+        report.checked("languages", || packs::build_languages(checkout, rig, toolchain).map(|outcome| (outcome, ())));
+    }
     report.checked("clients", || clients::check(checkout).map(|outcome| (outcome, ())));
     if packs.is_some() {
         report.step("tests", || tests(checkout, filters, checkout.program(Profile::Dev, "rig")));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+use rig_host::build::lint::Lint;
 
 mod author;
 
@@ -350,6 +351,15 @@ pub struct Build {
     /// Where to write the component; DIR/ID-VERSION.wasm when absent
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
+    /// Write nothing and fail when there is a warning
+    #[arg(long)]
+    pub deny_warnings: bool,
+    /// Do not warn of this, for example wide-path; may be repeated
+    #[arg(long, value_name = "LINT")]
+    pub allow: Vec<Lint>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]

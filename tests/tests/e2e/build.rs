@@ -46,3 +46,96 @@ fn a_pack_is_the_same_bytes_from_another_folder() {
     let named = project.root().to_str().unwrap();
     assert!(!String::from_utf8_lossy(&built).contains(named), "it names a folder of this machine");
 }
+
+#[test]
+fn a_pack_in_c_is_the_same_bytes_from_another_folder() {
+    if !toolchains::has_built("stars-c") {
+        return;
+    }
+    let project = Project::new();
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    copy(&checkout.join("example-packs/languages/c"), &project.dir().join("somewhere/else"));
+    let run = toolchains::for_builds(project.run(["build", "somewhere/else", "-o", "c.wasm", "--offline"]));
+    run.timeout(LIMIT).output().ok();
+    let built = fs::read(project.dir().join("c.wasm")).unwrap();
+    assert!(built == packs::built("stars-c"), "{} and {} bytes", built.len(), packs::built("stars-c").len());
+}
+
+#[test]
+fn what_is_no_pack_is_told() {
+    let project = Project::new();
+    fs::create_dir(project.dir().join("empty")).unwrap();
+    project.write(
+        "empty/rig-pack.toml",
+        "[pack]\nid = \"x\"\nversion = \"1.0.0\"\ndisplay-name = \"X\"\ndescription = \"x\"\n",
+    );
+    let output = project.rig(&["build", "empty"]);
+    output.fails_with(1).explains(&["holds no source of a pack", "app.py (Python)", "pack.js (JavaScript)"]);
+    project.write("empty/app.py", "import nothing_of_that_name\n");
+    if toolchains::has_built("stars-python") {
+        let output = toolchains::for_builds(project.run(["build", "empty"])).timeout(LIMIT).output();
+        output.fails_with(1).explains(&["the package `empty` does not compile", "nothing_of_that_name"]);
+    }
+}
+
+/// A pack in C, since it is compiled in a second.
+fn in_c(change: impl FnOnce(String, String) -> (String, String)) -> Option<Project> {
+    if !toolchains::has_built("stars-c") {
+        return None;
+    }
+    let project = Project::new();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../example-packs/languages/c");
+    let read = |name: &str| fs::read_to_string(source.join(name)).unwrap();
+    let (manifest, code) = change(read("rig-pack.toml"), read("pack.c"));
+    fs::create_dir(project.dir().join("stars")).unwrap();
+    project.write("stars/rig-pack.toml", manifest);
+    project.write("stars/pack.c", code);
+    Some(project)
+}
+
+fn build(project: &Project, args: &[&str]) -> rig_tests::Output {
+    let run = project.run(["build", "stars", "--offline"]).args(args);
+    toolchains::for_builds(run).timeout(LIMIT).output()
+}
+
+#[test]
+fn what_could_be_better_is_a_warning_with_a_name() {
+    let changed = in_c(|manifest, code| {
+        let manifest =
+            manifest.replace("\"/repos/*/*\"", "\"/*\"") + "\n[config.UNUSED]\n\n[storage]\nquota = \"1MiB\"\n";
+        (manifest, code.replace(", \\\"description\\\": \\\"The name of the repository\\\"", ""))
+    });
+    let Some(project) = changed else { return };
+    let warnings = [
+        "warning: [config.UNUSED] is read by no code, and named by no host and no secret [unused-capability]",
+        "warning: [storage] is asked for, and the component does not import rig:pack/storage [unused-capability]",
+        "warning: [[network]] api.github.com: every path can be reached, also where `paths` is left out; name the paths [wide-path]",
+        "warning: `stars-c.repo.get`: the parameter `name` has no description [undocumented-parameter]",
+    ];
+    let output = build(&project, &[]);
+    for warning in warnings {
+        output.says(warning);
+    }
+    output.ok();
+
+    fs::remove_file(project.dir().join("stars/stars-c-0.1.0.wasm")).unwrap();
+    build(&project, &["--deny-warnings"]).fails_with(1).explains(&["4 warnings", "--allow"]);
+    assert!(!project.has("stars/stars-c-0.1.0.wasm"), "nothing is written");
+    let allowed = ["--deny-warnings", "--allow", "wide-path", "--allow", "unused-capability"];
+    build(&project, &allowed).fails_with(1).explains(&["1 warning"]);
+    build(&project, &[&allowed[..], &["--allow", "undocumented-parameter"]].concat()).ok();
+    build(&project, &["--allow", "wide-paths"]).fails_with(2).says("the lints are undocumented-tool, ");
+}
+
+#[test]
+fn programs_read_what_was_built() {
+    let Some(project) = in_c(|manifest, code| (manifest, code)) else { return };
+    let output = build(&project, &["--json", "--deny-warnings"]);
+    let told: serde_json::Value = serde_json::from_str(&output.ok().stdout).unwrap();
+    let built = fs::read(project.dir().join("stars/stars-c-0.1.0.wasm")).unwrap();
+    assert_eq!(told["sha256"], rig_specs::Sha256::of(&built).to_string());
+    assert_eq!(told["size"], built.len());
+    let said = (&told["id"], &told["language"], &told["reproducible"], &told["warnings"]);
+    assert_eq!(said, (&"stars-c".into(), &"C".into(), &true.into(), &serde_json::json!([])));
+    assert_eq!(told["tools"], serde_json::json!(["stars-c.repo.get"]));
+}

@@ -23,6 +23,7 @@ mod github_errors;
 mod index;
 mod install;
 mod install_sources;
+mod languages;
 mod live;
 mod mcp;
 mod mcp_ask;

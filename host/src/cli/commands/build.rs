@@ -1,18 +1,20 @@
 //! `rig build`: compile, ask the component for its tools, embed both manifest and tools.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
 };
 
 use rig_host::{
-    author::{self, sdk::Provided},
-    build,
-    sandbox::{CallLimits, PoolSize, Sandbox, ToolDef},
+    build::{
+        self,
+        lint::{Warning, lint},
+    },
+    install::{inspect, rig_version},
 };
 use rig_specs::Sha256;
-use rig_toolchain::{BuildOptions, Choice, Schemas, Step, Toolchain};
+use rig_toolchain::Language;
+use serde_json::json;
 
 use crate::cli::{
     args::Build,
@@ -21,95 +23,87 @@ use crate::cli::{
     session::Session,
 };
 
-/// How long `describe` may take. It only builds a list.
-const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
+mod compile;
 
 /// A pack that was built.
 pub struct Built {
     pub path: PathBuf,
-    pub bytes: Vec<u8>,
 }
 
 pub fn run(session: &Session, args: &Build) -> Result<u8, Failure> {
-    let Built { path, bytes } = make(session, &args.dir, args.output.as_deref())?;
-    render::out(&format!("{}\n{} bytes\n{}", path.display(), bytes.len(), Sha256::of(&bytes)));
+    let made = prepare(session, &args.dir, args.output.as_deref())?;
+    let Made { path, bytes, found, mut warnings, language } = made;
+    warnings.retain(|warning| !args.allow.contains(&warning.lint));
+    warn(session, &warnings);
+    if args.deny_warnings && !warnings.is_empty() {
+        let count = render::count(warnings.len(), "warning");
+        return Err(Failure::new(format!("the pack was not written: {count}, and --deny-warnings forbids that"))
+            .with_hint("mend what is named above, or let it pass with --allow NAME"));
+    }
+    write(&path, &bytes)?;
+    done(session, &found.pack);
+    if args.json {
+        let info = &found.pack.manifest.pack;
+        render::json(&json!({
+            "path": path,
+            "sha256": found.sha256,
+            "size": found.size,
+            "id": info.id,
+            "version": info.version,
+            "language": language.to_string(),
+            "reproducible": language.is_reproducible(),
+            "tools": found.pack.tools.iter().map(|tool| &tool.def.name).collect::<Vec<_>>(),
+            "warnings": warnings,
+        }))?;
+    } else {
+        render::out(&format!("{}\n{} bytes\n{}", path.display(), bytes.len(), Sha256::of(&bytes)));
+    }
     Ok(exit::DONE)
 }
 
-/// Builds the pack in a folder.
+/// Builds the pack in a folder, and shows what could be better.
 pub fn make(session: &Session, dir: &Path, output: Option<&Path>) -> Result<Built, Failure> {
+    let Made { path, bytes, found, warnings, .. } = prepare(session, dir, output)?;
+    warn(session, &warnings);
+    write(&path, &bytes)?;
+    done(session, &found.pack);
+    Ok(Built { path })
+}
+
+/// A pack that has been made, and not yet written.
+struct Made {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    found: inspect::Inspected,
+    warnings: Vec<Warning>,
+    language: Language,
+}
+
+fn prepare(session: &Session, dir: &Path, output: Option<&Path>) -> Result<Made, Failure> {
     let dir: PathBuf = session.start.join(dir).components().collect();
     let manifest = read_manifest(&dir)?;
-    let output = match output {
+    let path = match output {
         Some(path) => session.start.join(path),
         None => dir.join(format!("{}-{}.wasm", manifest.pack.id, manifest.pack.version)),
     };
-    let mut on_step = |step: Step| match step {
-        Step::Line(line) => session.ui.detail(&line),
-        step => session.ui.note(&step.to_string()),
-    };
-    let choice = match env::var("RIG_WASM_TOOLCHAIN") {
-        Ok(name) if !name.is_empty() => name.parse()?,
-        _ => Choice::default(),
-    };
-    let sdk = author::sdk::provide(&dir)?;
-    let toolchain = rig_toolchain::find_or_install(choice, &dir, &mut on_step)?;
-    let component = compile(session, &toolchain, &dir, sdk.as_ref(), &mut on_step)?;
-    let described = describe(&component)?;
-    let (bytes, pack) = build::assemble(&component, manifest, described)?;
-    write(&output, &bytes)?;
+    let language = Language::of(&dir)?;
+    let (component, described) = compile::pack(session, &dir, &manifest)?;
+    let (bytes, _) = build::assemble(&component, manifest, described)?;
+    // What an installation would refuse is better told here.
+    let found = inspect::inspect(&bytes, &rig_version()).map_err(Failure::from)?;
+    let warnings = lint(&found.pack, &found.imports, &component);
+    Ok(Made { path, bytes, found, warnings, language })
+}
 
+fn warn(session: &Session, warnings: &[Warning]) {
+    for warning in warnings {
+        session.ui.warn(&warning.to_string());
+    }
+}
+
+fn done(session: &Session, pack: &rig_specs::manifest::EmbeddedPack) {
     let tools = render::count(pack.tools.len(), "tool");
     session.ui.done(&format!("built {} {} with {tools}", pack.manifest.pack.id, pack.manifest.pack.version));
-    Ok(Built { path: output, bytes })
-}
-
-/// Compiles a pack twice: what answers for the schemas of its tools is left out of the second one, which has the answers as
-/// constants.
-fn compile(
-    session: &Session,
-    toolchain: &Toolchain,
-    dir: &Path,
-    sdk: Option<&Provided>,
-    on_step: &mut dyn FnMut(Step),
-) -> Result<Vec<u8>, Failure> {
-    let alone = sdk.filter(|sdk| sdk.alone);
-    let shared = BuildOptions {
-        offline: session.offline,
-        library: Some(session.toolchains()),
-        alone_with: alone.map(|_| author::sdk::FOLDER.to_owned()),
-        // The user's own choice of a target folder stands.
-        target_dir: alone
-            .filter(|_| env::var_os("CARGO_TARGET_DIR").is_none())
-            .map(|sdk| session.home.cargo(&sdk.digest)),
-        ..BuildOptions::default()
-    };
-    let mut build = |schemas: Schemas| -> Result<Vec<u8>, Failure> {
-        let options = BuildOptions { schemas, ..shared.clone() };
-        let linked = rig_toolchain::build_pack(toolchain, dir, &options, on_step).map_err(|error| {
-            if let rig_toolchain::Error::Compile { stderr, .. } = &error
-                && !session.ui.verbose
-            {
-                // The compiler's own words, as it coloured them; with --verbose they have been shown already.
-                anstream::eprintln!("{}", stderr.trim_end());
-            }
-            Failure::from(error)
-        })?;
-        fs::read(&linked).map_err(|error| Failure::of(&error, "build again"))
-    };
-    let asked = describe(&build(Schemas::Asked)?)?;
-    let component = build(Schemas::Given(build::schemas(&asked)))?;
-    build::same_definitions(&asked, &describe(&component)?)?;
-    Ok(component)
-}
-
-/// Asks a component for its tools.
-fn describe(component: &[u8]) -> Result<Vec<ToolDef>, Failure> {
-    // Without the cache of compiled code: these bytes are not a pack yet, and change with every build.
-    let sandbox = Sandbox::new(PoolSize::SINGLE, None)?;
-    let program = sandbox.load(&Sha256::of(component), component)?;
-    let deadline = Instant::now() + DESCRIBE_TIMEOUT;
-    Ok(Session::block_on(program.describe(deadline, &CallLimits::default()))??)
 }
 
 pub fn read_manifest(dir: &Path) -> Result<rig_specs::manifest::Manifest, Failure> {
