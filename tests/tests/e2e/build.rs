@@ -37,14 +37,36 @@ fn a_pack_is_the_same_bytes_from_another_folder() {
     let manifest = format!("{before}members = [\"example-packs/echo\", \"sdk\", \"sdk/macros\"]{rest}");
     fs::write(other.join("Cargo.toml"), manifest).unwrap();
 
-    let run = toolchains::for_builds(project.run(["build", "somewhere/else/example-packs/echo", "-o", "echo.wasm"]));
-    let output = run.timeout(LIMIT).output();
+    let run = project.run(["build", "somewhere/else/example-packs/echo", "-o", "echo.wasm"]);
+    let output = toolchains::for_builds_of_another(run, project.root()).timeout(LIMIT).output();
     output.ok();
     let built = fs::read(project.dir().join("echo.wasm")).unwrap();
     output.shows(&format!("{} bytes", built.len()));
     assert!(built == packs::built("echo"), "{} and {} bytes that differ", built.len(), packs::built("echo").len());
     let named = project.root().to_str().unwrap();
     assert!(!String::from_utf8_lossy(&built).contains(named), "it names a folder of this machine");
+}
+
+/// What an author and whoever checks their pack do: both have a folder, a user and a home of their own, and no checkout of rig.
+#[test]
+fn a_new_pack_is_the_same_bytes_for_somebody_else() {
+    let built = ["ann/a", "users/somebody with a longer name/b"].map(|folder| {
+        let project = Project::empty();
+        let dir = project.dir().join(folder);
+        fs::create_dir_all(&dir).unwrap();
+        project.run(["new", "pack"]).in_dir(&dir).output().ok();
+        let home = dir.join("home");
+        let run = project.run(["build", "pack", "-o", "pack.wasm"]).in_dir(&dir);
+        let run = toolchains::for_builds_of_another(run, &dir).env("HOME", home.to_str().unwrap());
+        run.env("RIG_HOME", home.join("rig").to_str().unwrap()).timeout(LIMIT).output().ok();
+        let bytes = fs::read(dir.join("pack.wasm")).unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        // In the messages of panics, and by a name that is the same everywhere.
+        assert!(text.contains("/sdk/src/"), "the name of a source file is in it, so that a folder could be");
+        assert!(!text.contains(project.root().to_str().unwrap()), "it names a folder of this machine");
+        bytes
+    });
+    assert!(built[0] == built[1], "{} and {} bytes that differ", built[0].len(), built[1].len());
 }
 
 #[test]
@@ -55,8 +77,8 @@ fn a_pack_in_c_is_the_same_bytes_from_another_folder() {
     let project = Project::new();
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     copy(&checkout.join("example-packs/languages/c"), &project.dir().join("somewhere/else"));
-    let run = toolchains::for_builds(project.run(["build", "somewhere/else", "-o", "c.wasm", "--offline"]));
-    run.timeout(LIMIT).output().ok();
+    let run = project.run(["build", "somewhere/else", "-o", "c.wasm", "--offline"]);
+    toolchains::for_builds_of_another(run, project.root()).timeout(LIMIT).output().ok();
     let built = fs::read(project.dir().join("c.wasm")).unwrap();
     assert!(built == packs::built("stars-c"), "{} and {} bytes", built.len(), packs::built("stars-c").len());
 }
