@@ -70,6 +70,12 @@ impl Home {
         self.root.join("audit")
     }
 
+    /// Where it is remembered what was seen of signed indexes: outside of what an index or a project can change.
+    #[must_use]
+    pub fn indexes(&self) -> PathBuf {
+        self.root.join("indexes")
+    }
+
     /// Where keys are that never leave this machine.
     #[must_use]
     pub fn keys(&self) -> PathBuf {

@@ -21,11 +21,13 @@ mod gate;
 pub mod index;
 pub mod inspect;
 mod installed;
+pub(crate) mod lookalike;
 mod net;
 mod plan;
 mod restore;
 pub mod source;
 pub mod store;
+pub mod trust;
 
 #[cfg(test)]
 mod flow_tests;
@@ -45,6 +47,7 @@ pub use plan::{Action, Plan, Planned, similar};
 pub use restore::{Restored, RestoredPack};
 pub use source::{Request, SourceError, Wanted};
 pub use store::StoreError;
+pub use trust::{Standing, Trust, TrustError};
 
 /// The version of this rig.
 #[must_use]
@@ -66,13 +69,15 @@ pub struct Options {
     pub enable: bool,
     /// What relative paths on the command line are relative to.
     pub cwd: PathBuf,
+    /// `--allow-unsigned`, `--trust-key`.
+    pub trust: Trust,
 }
 
 impl Options {
     /// No flags.
     #[must_use]
     pub fn new(cwd: PathBuf) -> Self {
-        Self { index_url: None, mode: Mode::Cached, runtime: None, enable: true, cwd }
+        Self { index_url: None, mode: Mode::Cached, runtime: None, enable: true, cwd, trust: Trust::default() }
     }
 
     fn offline(&self) -> bool {
@@ -103,6 +108,6 @@ impl<'a> Installer<'a> {
         project: &crate::project::Project,
         options: &Options,
     ) -> Result<LoadedIndex, index::IndexError> {
-        index::load(self.downloader, project, options.index_url.as_deref(), &options.cwd, options.mode).await
+        index::load(self.downloader, &self.home, project, options).await
     }
 }

@@ -8,7 +8,7 @@ use serde::{
     de::{Error, MapAccess, Unexpected, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::{ByteSize, PackId, Sha256, rtp::RiskClass};
+use crate::{ByteSize, PackId, Sha256, rtp::RiskClass, tuf::PublicKey};
 
 /// The whole file; every key may be left out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -253,8 +253,10 @@ impl Default for Server {
 pub struct IndexSource {
     /// `https://…`, `http://` on loopback, `file://…` or a path relative to this file.
     pub url: Option<String>,
-    /// Public keys that may sign the index.
-    pub trusted_keys: Vec<String>,
+    /// The root keys of the index (`ed25519:<hex>`). At least half of them must have signed a root; empty trusts the keys that were
+    /// confirmed when this machine first used the index.
+    #[schemars(with = "Vec<String>")]
+    pub trusted_keys: Vec<PublicKey>,
 }
 
 /// `policy`.

@@ -3,7 +3,7 @@
 //! Policy for changes: keys are only ever added, with a default that keeps older files loading; a file of a higher `version` is
 //! refused. The text is sorted, indented by two spaces and ends with a newline, and an unchanged lock is not rewritten.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use semver::Version;
@@ -41,6 +41,54 @@ pub struct Lock {
     /// The packs by id.
     #[serde(default)]
     pub packs: BTreeMap<PackId, LockedPack>,
+    /// The publishers whose packs a person agreed to, also of packs that are gone again.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub publishers: BTreeSet<KnownPublisher>,
+}
+
+/// A publisher of whom a pack was installed. The same name in another index is another publisher.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct KnownPublisher {
+    /// The index that says so.
+    pub index: String,
+    /// The name in it.
+    pub name: String,
+    /// The key in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// The index that a pack came from. The same id in another index is another pack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Origin {
+    /// The index, as written in `rig.yaml`.
+    pub index: String,
+    /// Who vouched for it.
+    pub standing: Standing,
+}
+
+/// Who vouches for an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// Its maintainers signed it.
+    Signed,
+    /// Nobody.
+    Unsigned,
+    /// The program carries it.
+    Bundled,
+}
+
+impl Standing {
+    /// As it is written in every format.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Signed => "signed",
+            Self::Unsigned => "unsigned",
+            Self::Bundled => "bundled",
+        }
+    }
 }
 
 /// One installed pack.
@@ -83,6 +131,9 @@ pub struct LockedPack {
     /// For python and node: every file of the closure.
     #[serde(default)]
     pub artifacts: Vec<Artifact>,
+    /// The index that it came from. Absent in older files, and for packs that were named by a file or an address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// How a pack runs.

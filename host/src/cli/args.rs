@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use rig_host::build::lint::Lint;
+use rig_specs::tuf::PublicKey;
 
 mod author;
 
@@ -116,6 +117,11 @@ pub struct Install {
     /// Use this index instead of the project's
     #[arg(long, value_name = "URL")]
     pub index_url: Option<String>,
+    #[command(flatten)]
+    pub trust: TrustArgs,
+    /// Install this pack though its name is close to that of another; --yes alone does not
+    #[arg(long, value_name = "PACK")]
+    pub accept: Vec<rig_specs::PackId>,
     /// Install without offering the tools yet
     #[arg(long)]
     pub no_enable: bool,
@@ -125,6 +131,17 @@ pub struct Install {
     /// How the pack runs
     #[arg(long, value_enum, value_name = "RUNTIME")]
     pub runtime: Option<RuntimeArg>,
+}
+
+/// Whether and why an index is trusted.
+#[derive(Debug, Args)]
+pub struct TrustArgs {
+    /// Trust this root key of an index that is used for the first time; remembered from then on. May be repeated
+    #[arg(long, value_name = "KEY")]
+    pub trust_key: Vec<PublicKey>,
+    /// Use an index from the network though nobody signed it: whoever can change it decides what is installed
+    #[arg(long, conflicts_with = "trust_key")]
+    pub allow_unsigned: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -152,6 +169,8 @@ pub struct Packs {
     /// Use this index instead of the project's
     #[arg(long, value_name = "URL", requires = "available")]
     pub index_url: Option<String>,
+    #[command(flatten)]
+    pub trust: TrustArgs,
     /// Fetch the index again even when the cached one is fresh
     #[arg(long, requires = "available")]
     pub refresh: bool,
@@ -165,6 +184,8 @@ pub struct Info {
     /// An installed pack, or one that the index offers
     #[arg(value_name = "PACK")]
     pub pack: String,
+    #[command(flatten)]
+    pub trust: TrustArgs,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

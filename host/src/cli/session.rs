@@ -11,13 +11,13 @@ use rig_host::{
     call::{Caller, Services, Snapshot, open},
     egress::Gate,
     home::Home,
-    install::Bundle,
+    install::{Bundle, Options, Trust, TrustError},
     project::Project,
     sandbox::{PoolSize, Sandbox},
 };
 
 use super::{
-    args::Global,
+    args::{Global, TrustArgs},
     render::Ui,
     report::{Failure, visible},
 };
@@ -107,9 +107,11 @@ impl Session {
 
     /// Asks a question on the terminal. `--yes` answers it; anything but a plain yes is a no.
     pub fn ask(&self, question: &str) -> Answer {
-        if self.yes {
-            return Answer::Yes;
-        }
+        if self.yes { Answer::Yes } else { self.ask_person(question) }
+    }
+
+    /// Asks a question that `--yes` does not answer.
+    pub fn ask_person(&self, question: &str) -> Answer {
         if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
             return Answer::NobodyThere;
         }
@@ -118,6 +120,31 @@ impl Session {
         let read = std::io::stdin().read_line(&mut answer);
         let yes = read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
         if yes { Answer::Yes } else { Answer::No }
+    }
+
+    /// Does something with an index. When that is signed by keys that nobody confirmed yet, a person is asked once, and it is done again.
+    pub fn with_index<T, E: Into<Failure>>(
+        &self,
+        options: &mut Options,
+        unconfirmed: impl Fn(&E) -> Option<&TrustError>,
+        mut act: impl FnMut(&Options) -> Result<Result<T, E>, Failure>,
+    ) -> Result<Result<T, E>, Failure> {
+        let first = act(options)?;
+        let keys = match &first {
+            Err(error) => unconfirmed(error).and_then(|error| Some((error, error.first_use()?))),
+            Ok(_) => None,
+        };
+        let Some((error, keys)) = keys else { return Ok(first) };
+        eprintln!(
+            "{}",
+            visible(&format!("The index {} is signed by keys that this machine does not know yet:", error.url))
+        );
+        keys.iter().for_each(|key| eprintln!("  {key}"));
+        match self.ask_person("Are these the keys that its maintainers published?") {
+            Answer::Yes => options.trust.keys = keys.to_vec(),
+            Answer::No | Answer::NobodyThere => return Ok(first),
+        }
+        act(options)
     }
 
     /// Where what compiles packs is kept: `$RIG_TOOLCHAINS`, else in rig's home.
@@ -158,4 +185,10 @@ fn home(current: &Path) -> Result<PathBuf, Failure> {
 fn user() -> String {
     let var = |name: &str| env::var(name).ok().filter(|value| !value.trim().is_empty());
     var("USER").or_else(|| var("LOGNAME")).unwrap_or_else(|| "unknown user".into())
+}
+
+impl From<&TrustArgs> for Trust {
+    fn from(args: &TrustArgs) -> Self {
+        Self { allow_unsigned: args.allow_unsigned, keys: args.trust_key.clone() }
+    }
 }

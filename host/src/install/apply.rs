@@ -65,13 +65,15 @@ impl Plan {
             let id = pack.id().clone();
             let found = project.locked(&id);
             let is_target = |locked: &LockedPack| {
-                locked.integrity == Some(pack.inspected.sha256) && locked.version == *pack.version()
+                let moved = matches!(pack.action, Action::Move { .. }) && locked.origin != pack.origin;
+                locked.integrity == Some(pack.inspected.sha256) && locked.version == *pack.version() && !moved
             };
             let action = if found.is_some_and(is_target) {
                 Action::Keep
             } else if found == pack.previous.as_ref() {
                 let (locked, noted) = entry(pack, &now);
                 lock.packs.insert(id.clone(), locked);
+                lock.publishers.extend(pack.publisher());
                 metadata.insert(id.clone(), noted);
                 pack.action.clone()
             } else {
@@ -112,6 +114,7 @@ fn entry(pack: &Planned, now: &str) -> (LockedPack, PackMetadata) {
         granted: inspected.pack.manifest.capabilities(),
         dependencies: pack.dependencies.clone(),
         artifacts: Vec::new(),
+        origin: pack.origin.clone(),
     };
     (locked, noted)
 }

@@ -7,6 +7,7 @@ use rig_specs::{
     ByteSize, PackId,
     config::{Config, HostLimits},
     index::Publisher,
+    lock::Origin,
     manifest::{Capabilities, EmbeddedPack, Inject, Limits},
     rtp::RiskClass,
 };
@@ -29,6 +30,10 @@ pub struct ConsentRequest {
     pub description: String,
     /// Where it comes from.
     pub source: String,
+    /// The index that names it; nothing for packs that are named by a file or an address.
+    pub index: Option<Origin>,
+    /// Packs whose names are easily taken for this one's, in words.
+    pub looks_like: Vec<String>,
     /// Of its bytes: `sha256:<hex>`.
     pub integrity: String,
     /// In bytes.
@@ -64,7 +69,7 @@ pub struct PublisherView {
     pub name: String,
     /// A page.
     pub homepage: Option<String>,
-    /// Whether no installed pack of the project is of this publisher.
+    /// Whether nobody agreed to a pack of this publisher in this project yet.
     pub new_to_project: bool,
 }
 
@@ -144,11 +149,15 @@ pub struct Changes {
     pub removed: Vec<String>,
     /// Whether anything that a model reads is different.
     pub tools_text: bool,
+    /// The index that the installed one is from, when that is another: it may be another pack.
+    pub moved_from: Option<Origin>,
 }
 
 /// What stands beside a pack when consent is asked.
 pub(super) struct Context<'a> {
     pub(super) source: &'a str,
+    pub(super) origin: Option<&'a Origin>,
+    pub(super) looks_like: Vec<String>,
     pub(super) publisher: Option<&'a Publisher>,
     pub(super) publisher_is_new: bool,
     pub(super) config: &'a Config,
@@ -161,6 +170,7 @@ pub(super) struct Installed<'a> {
     pub(super) granted: &'a Capabilities,
     pub(super) pack: Option<&'a EmbeddedPack>,
     pub(super) tools_text: bool,
+    pub(super) moved_from: Option<&'a Origin>,
 }
 
 /// Makes the request for a pack.
@@ -181,6 +191,7 @@ pub(super) fn request(inspected: &Inspected, context: &Context<'_>) -> ConsentRe
             added: after.difference(&before).cloned().collect(),
             removed: before.difference(&after).cloned().collect(),
             tools_text: installed.tools_text,
+            moved_from: installed.moved_from.map(shown),
         }
     });
     ConsentRequest {
@@ -189,6 +200,8 @@ pub(super) fn request(inspected: &Inspected, context: &Context<'_>) -> ConsentRe
         display_name: plain(&manifest.pack.display_name),
         description: plain(&manifest.pack.description),
         source: plain(context.source),
+        index: context.origin.map(shown),
+        looks_like: context.looks_like.clone(),
         integrity: inspected.sha256.to_string(),
         size: inspected.size,
         publisher: context.publisher.map(view),
@@ -203,6 +216,10 @@ pub(super) fn request(inspected: &Inspected, context: &Context<'_>) -> ConsentRe
         dependencies: manifest.dependencies.iter().map(|(id, range)| format!("{id} {range}")).collect(),
         changes,
     }
+}
+
+fn shown(origin: &Origin) -> Origin {
+    Origin { index: plain(&origin.index), standing: origin.standing }
 }
 
 fn all_plain(texts: &[String]) -> Vec<String> {

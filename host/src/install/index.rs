@@ -1,29 +1,33 @@
 //! Reads the pack index: from the network with a copy in `.rig/cache` that is good for a day, from a file of this machine, or from the
-//! program itself, which is the index of a project that names none. What
+//! program itself, which is the index of a project that names none. A signed one is read as [`trust`](super::trust) says. What
 //! an index says is believed about where a pack is and which hash it has; what a pack asks for is read from the pack itself.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use futures_util::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use rig_specs::{
-    Sha256,
     index::{API_VERSION, Index},
+    lock::{self, Origin},
 };
 use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
 use super::{
-    bundle,
+    Options, bundle,
     net::{self, Downloader, NetError},
     source::{self, SourceError},
+    trust::{Fault, Standing, TrustError, client::Client},
 };
-use crate::{project::Project, words::plain};
+use crate::{home::Home, project::Project, words::plain};
 
 mod cache;
+mod error;
+mod signed;
 
 use cache::{Cache, Copy};
+pub use error::IndexError;
 
 /// The largest index that is read. One entry takes about 1 KiB, so this is room for 30,000 packs.
 pub const MAX_INDEX: u64 = 32 << 20;
@@ -51,134 +55,41 @@ pub struct LoadedIndex {
     pub location: String,
     /// What relative URLs in it are relative to.
     pub base: Url,
+    /// Where it is, resolved: what tells one index from another.
+    pub url: Url,
     /// A sentence to be shown when the index is older than it should be.
     pub warning: Option<String>,
+    /// Who vouches for it.
+    pub standing: Standing,
 }
 
-/// Why there is no index.
-#[derive(Debug, thiserror::Error)]
-pub enum IndexError {
-    /// The project names none.
-    #[error("no pack index is configured")]
-    NotConfigured,
-    /// Its place cannot be used.
-    #[error(transparent)]
-    Location(#[from] SourceError),
-    /// It cannot be fetched.
-    #[error(transparent)]
-    Net(#[from] NetError),
-    /// There is no copy to work offline with.
-    #[error("there is no copy of the index {url} on this machine, and `--offline` was given")]
-    NoCopy {
-        /// The index.
-        url: Url,
-    },
-    /// It is larger than any index.
-    #[error("the index {url} is larger than {} MiB, the most that rig reads", MAX_INDEX >> 20)]
-    TooLarge {
-        /// The index.
-        url: Url,
-    },
-    /// There is nothing in it.
-    #[error("the index {url} is empty")]
-    Empty {
-        /// The index.
-        url: Url,
-    },
-    /// It is a page for people.
-    #[error("the index {url} is an HTML page, not JSON")]
-    Html {
-        /// The index.
-        url: Url,
-    },
-    /// It is not JSON.
-    #[error("the index {url} is not JSON: line {line}: {message}")]
-    NotJson {
-        /// The index.
-        url: Url,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong.
-        message: String,
-    },
-    /// Something in it has the wrong shape.
-    #[error("the index {url} is malformed: `{path}` (line {line}): {message}")]
-    Shape {
-        /// The index.
-        url: Url,
-        /// Where in the document.
-        path: String,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong.
-        message: String,
-    },
-    /// It is of a version that this rig does not know.
-    #[error("the index {url} has api_version {found}; this rig reads {API_VERSION}")]
-    ApiVersion {
-        /// The index.
-        url: Url,
-        /// What it says.
-        found: String,
-    },
-    /// The copy on this machine was changed.
-    #[error("{} was changed: it should have {expected}, but has {found}", .path.display())]
-    CopyChanged {
-        /// The copy.
-        path: PathBuf,
-        /// The hash that it should have.
-        expected: Sha256,
-        /// The hash that it has.
-        found: Sha256,
-    },
-    /// A URL in it cannot be used.
-    #[error("the index names `{text}` as a place to fetch from: {why}")]
-    Artifact {
-        /// The URL as written.
-        text: String,
-        /// What is wrong with it.
-        why: String,
-    },
-}
-
-impl IndexError {
-    /// What to do next.
+impl LoadedIndex {
+    /// What is noted about a pack from here.
     #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::NotConfigured => Some(
-                "set `index: { url: … }` in rig.yaml, or give `--index-url URL`; this rig carries no packs of its own"
-                    .into(),
-            ),
-            Self::Location(error) => error.hint(),
-            Self::Net(error) => error.hint(),
-            Self::NoCopy { .. } => Some("run the command once without `--offline`".into()),
-            Self::Html { .. } => {
-                Some("check `index.url`: it must name the JSON file itself, not a page about it".into())
-            }
-            Self::Empty { .. } | Self::TooLarge { .. } | Self::NotJson { .. } | Self::Shape { .. } => {
-                Some("check `index.url`, and tell whoever keeps the index".into())
-            }
-            Self::ApiVersion { .. } => Some("update rig".into()),
-            Self::CopyChanged { .. } => Some("run the command with `--refresh`, which fetches the index again".into()),
-            Self::Artifact { .. } => Some("tell whoever keeps the index".into()),
-        }
+    pub fn origin(&self) -> Origin {
+        Origin { index: self.location.clone(), standing: self.standing.kind() }
+    }
+
+    /// Whether a pack with that origin is from this index. An index that nobody signs any more is not the one that was signed.
+    pub(super) fn is_origin(&self, project: &Project, origin: &Origin) -> bool {
+        let same = locate(&origin.index, project.root()).is_ok_and(|url| url == self.url);
+        same && (origin.standing != lock::Standing::Signed || self.standing.kind() == lock::Standing::Signed)
     }
 }
 
-/// Reads the index of a project. `given` is that of `--index-url`, relative to `cwd` when it is a path.
+/// Reads the index of a project, or the one that the options name.
 ///
 /// # Errors
-/// When there is none, or it is not sound.
-pub async fn load(
+/// When there is none, or it is not sound, or not to be trusted.
+pub(super) async fn load(
     downloader: &dyn Downloader,
+    home: &Home,
     project: &Project,
-    given: Option<&str>,
-    cwd: &Path,
-    mode: Mode,
+    options: &Options,
 ) -> Result<LoadedIndex, IndexError> {
+    let given = options.index_url.as_deref();
     let (text, folder) = match (given, project.config().index.url.as_deref()) {
-        (Some(text), _) => (text, cwd),
+        (Some(text), _) => (text, options.cwd.as_path()),
         (None, Some(text)) => (text, project.root()),
         (None, None) if downloader.bundle().is_some() => (bundle::LOCATION, project.root()),
         (None, None) => return Err(IndexError::NotConfigured),
@@ -190,39 +101,89 @@ pub async fn load(
         _ if given.is_none() => text.to_owned(),
         _ => url.to_string(),
     };
-    let loaded = |index, base, warning| LoadedIndex { index, location, base, warning };
-    if matches!(url.scheme(), "file" | bundle::SCHEME) {
-        let (bytes, base) = fetch(downloader, &url).await?;
-        return Ok(loaded(parse(&bytes, &url)?, base, None));
-    }
-    let cache = Cache { folder: project.state_dir().join("cache"), root: project.root() };
-    let copy = if mode == Mode::Refresh { None } else { cache.read(&url)? };
-    let fresh = |copy: &Copy| {
-        let age = Timestamp::now().duration_since(copy.fetched_at);
-        (SignedDuration::ZERO..FRESH).contains(&age)
+    let loaded = |found: Found| LoadedIndex {
+        index: found.index,
+        location,
+        url: url.clone(),
+        base: found.base,
+        warning: found.warning,
+        standing: found.standing,
     };
+    if url.scheme() == bundle::SCHEME {
+        let (bytes, base) = fetch(downloader, &url).await?;
+        return Ok(loaded(Found { index: parse(&bytes, &url)?, base, warning: None, standing: Standing::Bundled }));
+    }
+    let of_project = project.config().index.url.as_deref().and_then(|text| locate(text, project.root()).ok());
+    let trusted = if of_project.as_ref() == Some(&url) { &*project.config().index.trusted_keys } else { &[] };
+    // Plain http is spoken to this machine only.
+    let local = matches!(url.scheme(), "file" | "http");
+    let client = Client { downloader, home, url: &url, trusted, trust: &options.trust, local, now: Timestamp::now() };
+    let cache = Cache { folder: project.state_dir().join("cache"), root: project.root() };
+    let cache = (url.scheme() != "file").then_some(cache);
+    let found = if client.is_expected()? {
+        signed::load(&client, cache.as_ref(), options.mode).await?
+    } else {
+        unsigned(&client, cache.as_ref(), options.mode).await?
+    };
+    Ok(loaded(found))
+}
+
+/// What was found at the place of an index.
+struct Found {
+    index: Index,
+    base: Url,
+    warning: Option<String>,
+    standing: Standing,
+}
+
+/// Reads an index that nobody expects to be signed. If it is, it is read as such.
+async fn unsigned(client: &Client<'_>, cache: Option<&Cache<'_>>, mode: Mode) -> Result<Found, IndexError> {
+    let url = client.url;
+    let found = |index, base, warning| Found { index, base, warning, standing: Standing::Unsigned };
+    let Some(cache) = cache else {
+        if client.is_signed().await? {
+            return signed::load(client, None, mode).await;
+        }
+        let (bytes, base) = fetch(client.downloader, url).await?;
+        return Ok(found(parse(&bytes, url)?, base, None));
+    };
+    let may_be_unsigned = client.local || client.trust.allow_unsigned;
+    let copy = if mode == Mode::Refresh || !may_be_unsigned { None } else { cache.read(url)? };
     match (mode, copy) {
-        (Mode::Cached | Mode::Offline, Some(copy)) if fresh(&copy) => {
-            Ok(loaded(parse(&copy.bytes, &url)?, copy.base, None))
+        (Mode::Cached | Mode::Offline, Some(copy)) if copy.is_fresh() => {
+            Ok(found(parse(&copy.bytes, url)?, copy.base, None))
         }
         (Mode::Offline, Some(copy)) => {
             let warning = format!("working offline with the index of {}, which may be out of date", copy.fetched_at);
-            Ok(loaded(parse(&copy.bytes, &url)?, copy.base, Some(warning)))
+            Ok(found(parse(&copy.bytes, url)?, copy.base, Some(warning)))
         }
-        (Mode::Offline, None) => Err(IndexError::NoCopy { url }),
-        (_, copy) => match (fetch(downloader, &url).await, copy) {
-            (Ok((bytes, base)), _) => {
-                let index = parse(&bytes, &url)?;
-                cache.write(&url, &base, &bytes);
-                Ok(loaded(index, base, None))
+        (Mode::Offline, None) => Err(IndexError::NoCopy { url: url.clone() }),
+        (_, copy) => {
+            // Who said that it need not be signed is not asked to believe in keys either.
+            if !client.trust.allow_unsigned && client.is_signed().await? {
+                return signed::load(client, Some(cache), mode).await;
             }
-            (Err(IndexError::Net(error)), Some(copy)) if is_passing(&error) => {
-                let warning = format!("{error}; using the index of {}, which may be out of date", copy.fetched_at);
-                Ok(loaded(parse(&copy.bytes, &url)?, copy.base, Some(warning)))
+            if !may_be_unsigned {
+                return Err(TrustError::new(url, Fault::Unsigned).into());
             }
-            (Err(error), _) => Err(error),
-        },
+            match (fetch(client.downloader, url).await, copy) {
+                (Ok((bytes, base)), _) => {
+                    let index = parse(&bytes, url)?;
+                    cache.write(url, &base, &bytes);
+                    Ok(found(index, base, None))
+                }
+                (Err(IndexError::Net(error)), Some(copy)) if is_passing(&error) => {
+                    let warning = stale(&error, &copy);
+                    Ok(found(parse(&copy.bytes, url)?, copy.base, Some(warning)))
+                }
+                (Err(error), _) => Err(error),
+            }
+        }
     }
+}
+
+fn stale(error: &NetError, copy: &Copy) -> String {
+    format!("{error}; using the index of {}, which may be out of date", copy.fetched_at)
 }
 
 /// Whether a failure says nothing about the index itself.

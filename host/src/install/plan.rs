@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use rig_specs::{
     PackId, Sha256,
     index::Publisher,
-    lock::{LockedPack, Runtime},
+    lock::{KnownPublisher, LockedPack, Origin, Runtime},
     manifest::EmbeddedPack,
 };
 use semver::{Version, VersionReq};
@@ -13,6 +13,7 @@ use semver::{Version, VersionReq};
 use super::{
     ConsentRequest, InstallError, Installer, LoadedIndex, Options, Progress, consent,
     inspect::{self, Inspected},
+    lookalike,
     source::{Request, Wanted},
     store::{self, Staged},
 };
@@ -34,6 +35,11 @@ pub enum Action {
     Replace {
         /// That version.
         from: Version,
+    },
+    /// The same bytes are installed from another index, whose pack they were.
+    Move {
+        /// That index.
+        from: String,
     },
     /// It is installed already, exactly so.
     Keep,
@@ -57,6 +63,7 @@ pub struct Planned {
     pub(super) from_index: bool,
     /// The packs that it needs, with the versions chosen.
     pub(super) dependencies: BTreeMap<PackId, String>,
+    pub(super) origin: Option<Origin>,
     publisher: Option<Publisher>,
 }
 
@@ -72,6 +79,15 @@ impl Planned {
     pub fn version(&self) -> &Version {
         &self.inspected.pack.manifest.pack.version
     }
+
+    /// Who is known to the project when a person has agreed to the pack.
+    pub(super) fn publisher(&self) -> Option<KnownPublisher> {
+        self.origin.as_ref().zip(self.publisher.as_ref()).map(|(origin, publisher)| known(origin, publisher))
+    }
+}
+
+fn known(origin: &Origin, publisher: &Publisher) -> KnownPublisher {
+    KnownPublisher { index: origin.index.clone(), name: publisher.name.clone(), key: publisher.key.clone() }
 }
 
 /// What is going to be installed. Dropping it leaves nothing behind.
@@ -126,6 +142,7 @@ struct Found {
     source: String,
     publisher: Option<Publisher>,
     newer: Option<Version>,
+    origin: Option<Origin>,
     from_index: bool,
 }
 
@@ -236,20 +253,7 @@ impl Planner<'_> {
         }
         let info = &inspected.pack.manifest.pack;
         let previous = self.project.locked(&info.id).cloned();
-        let action = match &previous {
-            None => Action::Install,
-            Some(locked) if locked.integrity == Some(inspected.sha256) && locked.version == info.version => {
-                Action::Keep
-            }
-            Some(locked) => {
-                if let Some(hash) =
-                    locked.integrity.filter(|_| locked.version == info.version && locked.runtime == Runtime::Wasm)
-                {
-                    return Err(other_bytes(&info.id, &info.version, hash, inspected.sha256, &found.source));
-                }
-                Action::Replace { from: locked.version.clone() }
-            }
-        };
+        let action = self.action(&info.id, &info.version, inspected.sha256, &found, previous.as_ref())?;
         Ok(Planned {
             action,
             source: found.source,
@@ -259,9 +263,36 @@ impl Planner<'_> {
             previous,
             from_index: found.from_index,
             dependencies: BTreeMap::new(),
+            origin: found.origin,
             publisher: found.publisher,
             inspected,
         })
+    }
+
+    /// What committing does with a component, beside what is installed.
+    fn action(
+        &self,
+        id: &PackId,
+        version: &Version,
+        sha256: Sha256,
+        found: &Found,
+        previous: Option<&LockedPack>,
+    ) -> Result<Action, InstallError> {
+        let Some(locked) = previous else { return Ok(Action::Install) };
+        let other = locked.origin.as_ref().filter(|origin| {
+            found.from_index && self.index.as_ref().is_some_and(|loaded| !loaded.is_origin(self.project, origin))
+        });
+        if locked.version != *version {
+            return Ok(Action::Replace { from: locked.version.clone() });
+        }
+        match (locked.integrity, other) {
+            (Some(hash), None) if hash == sha256 => Ok(Action::Keep),
+            (Some(hash), Some(origin)) if hash == sha256 => Ok(Action::Move { from: origin.index.clone() }),
+            (Some(hash), None) if locked.runtime == Runtime::Wasm => {
+                Err(other_bytes(id, version, hash, sha256, &found.source))
+            }
+            _ => Ok(Action::Replace { from: locked.version.clone() }),
+        }
     }
 
     /// The component must be what the index and the person said.
@@ -297,28 +328,42 @@ impl Planner<'_> {
             .previous
             .as_ref()
             .and_then(|locked| super::load_pack(&self.installer.home, locked).ok().map(|(_, embedded)| embedded));
+        let moved = planned.previous.as_ref().and_then(|locked| locked.origin.as_ref());
+        let moved = moved.filter(|origin| planned.origin.is_some() && planned.origin.as_ref() != Some(*origin));
         let installed = planned.previous.as_ref().map(|locked| consent::Installed {
             version: &locked.version,
             granted: &locked.granted,
             pack: before.as_ref(),
             tools_text: locked.tools_hash != Some(planned.inspected.tools_hash),
+            moved_from: moved,
         });
         let context = consent::Context {
             source: &planned.source,
+            origin: planned.origin.as_ref(),
             publisher: planned.publisher.as_ref(),
-            publisher_is_new: planned.publisher.as_ref().is_some_and(|publisher| self.is_new(publisher)),
+            publisher_is_new: planned.publisher().is_some_and(|known| !self.project.lock().publishers.contains(&known)),
+            looks_like: if planned.action == Action::Install { self.looks_like(planned) } else { Vec::new() },
             config: self.project.config(),
             installed,
         };
         consent::request(&planned.inspected, &context)
     }
 
-    /// Whether no installed pack is of this publisher, as far as the index says who publishes what.
-    fn is_new(&self, publisher: &Publisher) -> bool {
-        let packs = self.index.as_ref().map(|loaded| &loaded.index.packs);
-        let publisher_of = |id| packs.and_then(|packs| packs.get(id)?.publisher.as_ref());
-        let same = |other: &Publisher| other.name == publisher.name && other.key == publisher.key;
-        !self.project.lock().packs.keys().filter_map(publisher_of).any(same)
+    /// Packs whose names are easily taken for this one's: those of the project, and those of other publishers in the index.
+    fn looks_like(&self, planned: &Planned) -> Vec<String> {
+        let id = planned.id();
+        let installed = self.project.lock().packs.keys().filter(|other| lookalike::close(id, other));
+        let mut all: Vec<String> = installed.map(|other| format!("`{other}`, which is installed")).collect();
+        let packs = self.index.iter().filter(|_| planned.origin.is_some()).flat_map(|loaded| &loaded.index.packs);
+        for (other, pack) in packs.filter(|(other, _)| lookalike::close(id, other)) {
+            let name = |publisher: &Publisher| (publisher.name.clone(), publisher.key.clone());
+            let same = pack.publisher.as_ref().map(name) == planned.publisher.as_ref().map(name);
+            if !same && !self.project.lock().packs.contains_key(other) {
+                let of = pack.publisher.as_ref().map(|publisher| format!(" of {}", words::plain(&publisher.name)));
+                all.push(format!("`{other}`{}", of.unwrap_or_else(|| ", which is in the same index".into())));
+            }
+        }
+        all
     }
 }
 

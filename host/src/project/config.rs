@@ -1,5 +1,4 @@
-//! Reads `rig.yaml`: from text to a checked [`Config`]. Every complaint names the file, the line and the key. Settings that this
-//! rig would not enforce are refused, because a rule that is silently ignored allows what its author meant to forbid.
+//! Reads `rig.yaml`: from text to a checked [`Config`]. Every complaint names the file, the line and the key.
 
 mod checks;
 mod place;
@@ -65,14 +64,6 @@ pub enum ConfigError {
         /// What is wrong with its value.
         why: String,
     },
-    /// A setting that this rig would not act on.
-    #[error("{place}: `{path}` is set, but this rig does not enforce it yet")]
-    NotEnforced {
-        /// Where it is.
-        place: Place,
-        /// The key.
-        path: String,
-    },
 }
 
 impl ConfigError {
@@ -82,9 +73,6 @@ impl ConfigError {
         match self {
             Self::UnknownKey { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
             Self::UnknownKey { known, .. } => Some(format!("the keys known here are: {}", known.join(", "))),
-            Self::NotEnforced { path, .. } => Some(format!(
-                "take `{path}` out of rig.yaml: a rule that looks active but is not would be worse than none"
-            )),
             Self::Malformed { .. } | Self::Invalid { .. } => None,
         }
     }

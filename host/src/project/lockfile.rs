@@ -12,8 +12,8 @@ use serde_json::Value;
 use crate::words::{nearest, plain};
 
 /// The keys of a lock, apart from its digest.
-const KEYS: [&str; 7] =
-    ["version", "rig_version", "index_url", "index_generated_at", "created_at", "updated_at", "packs"];
+const KEYS: [&str; 8] =
+    ["version", "rig_version", "index_url", "index_generated_at", "created_at", "updated_at", "packs", "publishers"];
 
 /// Why a `rig.lock` is not used. Nothing installed is changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -195,6 +195,7 @@ pub(super) fn empty() -> Lock {
         updated_at: String::new(),
         digest: None,
         packs: std::collections::BTreeMap::new(),
+        publishers: std::collections::BTreeSet::new(),
     }
 }
 

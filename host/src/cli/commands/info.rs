@@ -12,6 +12,7 @@ use rig_specs::{
 };
 use serde_json::{Value, json};
 
+use super::packs::unconfirmed;
 use crate::cli::{
     args::Info,
     render,
@@ -24,7 +25,7 @@ pub fn run(session: &Session, args: &Info) -> Result<u8, Failure> {
     let project = session.project()?;
     match project.locked(&id) {
         Some(locked) => installed(session, &project, locked, args.json),
-        None => offered(session, &project, &id, args.json),
+        None => offered(session, &project, &id, args),
     }
 }
 
@@ -46,6 +47,7 @@ fn installed(session: &Session, project: &Project, locked: &LockedPack, json: bo
             "runtime": locked.runtime,
             "integrity": locked.integrity,
             "source": locked.source,
+            "origin": locked.origin,
             "size": locked.size,
             "installed_at": locked.installed_at,
             "interface_hash": locked.interface_hash,
@@ -63,6 +65,9 @@ fn installed(session: &Session, project: &Project, locked: &LockedPack, json: bo
     if let Some(source) = &locked.source {
         render::line(&format!("  source     {source}"));
     }
+    if let Some(origin) = &locked.origin {
+        render::line(&format!("  index      {} ({})", origin.index, origin.standing.as_str()));
+    }
     if let Some(integrity) = &locked.integrity {
         render::line(&format!("  digest     {integrity}"));
     }
@@ -74,13 +79,15 @@ fn installed(session: &Session, project: &Project, locked: &LockedPack, json: bo
     Ok(exit::DONE)
 }
 
-fn offered(session: &Session, project: &Project, id: &PackId, json: bool) -> Result<u8, Failure> {
+fn offered(session: &Session, project: &Project, id: &PackId, args: &Info) -> Result<u8, Failure> {
     let gate = session.gate(project)?;
     let bundle = session.bundle();
     let way = WithBundle { network: &*gate, bundle: bundle.as_ref() };
     let installer = Installer::new(session.home.clone(), &way);
-    let options = Options { mode: session.index_mode(false), ..Options::new(session.start.clone()) };
-    let loaded = Session::block_on(installer.index(project, &options))?.map_err(|error| {
+    let (mode, trust) = (session.index_mode(false), (&args.trust).into());
+    let mut options = Options { mode, trust, ..Options::new(session.start.clone()) };
+    let load = |options: &Options| Session::block_on(installer.index(project, options));
+    let loaded = session.with_index(&mut options, unconfirmed, load)?.map_err(|error| {
         Failure::from(error).context(&format!("{id} is not installed, and the index cannot be asked for it"))
     })?;
     if let Some(warning) = &loaded.warning {
@@ -94,11 +101,12 @@ fn offered(session: &Session, project: &Project, id: &PackId, json: bool) -> Res
         };
         return Err(Failure::new(format!("{id} is neither installed nor in the index")).with_hint(hint));
     };
-    if json {
+    if args.json {
         let mut value = json!(pack);
         if let Some(object) = value.as_object_mut() {
             object.insert("id".into(), json!(id));
             object.insert("installed".into(), json!(false));
+            object.insert("index".into(), json!(loaded.origin()));
         }
         render::json(&value)?;
         return Ok(exit::DONE);
@@ -106,6 +114,8 @@ fn offered(session: &Session, project: &Project, id: &PackId, json: bool) -> Res
     render::line(&format!("{id} ({})", pack.display_name));
     render::line(&format!("  {}", pack.description));
     render::line("  state      not installed");
+    let origin = loaded.origin();
+    render::line(&format!("  index      {} ({})", origin.index, origin.standing.as_str()));
     if let Some(publisher) = &pack.publisher {
         render::line(&format!("  publisher  {}", publisher.name));
     }

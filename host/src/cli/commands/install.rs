@@ -3,11 +3,15 @@
 use std::{io::Write as _, time::Instant};
 
 use rig_host::{
-    install::{Action, ConsentRequest, Installer, Options, Plan, Progress, Request, Restored, WithBundle},
+    install::{
+        Action, ConsentRequest, InstallError, Installer, Options, Plan, Progress, Request, Restored, TrustError,
+        WithBundle,
+    },
     project::Project,
 };
-use rig_specs::lock::Runtime;
+use rig_specs::{PackId, lock::Runtime};
 
+use super::packs;
 use crate::cli::{
     args::{Install, RuntimeArg},
     progress::Bars,
@@ -24,7 +28,7 @@ pub fn run(session: &Session, args: &Install) -> Result<u8, Failure> {
     let bundle = session.bundle();
     let way = WithBundle { network: &*gate, bundle: bundle.as_ref() };
     let installer = Installer::new(session.home.clone(), &way);
-    let options = Options {
+    let mut options = Options {
         index_url: args.index_url.clone(),
         mode: session.index_mode(args.refresh),
         runtime: args.runtime.map(|runtime| match runtime {
@@ -34,6 +38,7 @@ pub fn run(session: &Session, args: &Install) -> Result<u8, Failure> {
         }),
         enable: !args.no_enable,
         cwd: session.start.clone(),
+        trust: (&args.trust).into(),
     };
     let bars = Bars::new(session.ui);
     let progress = |progress: Progress<'_>| bars.show(progress);
@@ -43,7 +48,8 @@ pub fn run(session: &Session, args: &Install) -> Result<u8, Failure> {
     let parse = |text: &String| Request::parse(text, args.version.as_deref(), &session.start);
     let requests = args.packs.iter().map(parse).collect::<Result<Vec<_>, _>>();
     let requests = requests.map_err(|error| Failure::from(error).into_usage())?;
-    let plan = Session::block_on(installer.plan(&project, &requests, &options, &progress))??;
+    let plan = |options: &Options| Session::block_on(installer.plan(&project, &requests, options, &progress));
+    let plan = session.with_index(&mut options, unconfirmed, plan)??;
     bars.clear();
     for warning in &plan.warnings {
         session.ui.warn(warning);
@@ -58,9 +64,16 @@ pub fn run(session: &Session, args: &Install) -> Result<u8, Failure> {
         return Ok(exit::DONE);
     }
     if !plan.consent().is_empty() {
-        agree(session, &plan)?;
+        agree(session, &plan, &args.accept)?;
     }
     commit(session, &project, plan)
+}
+
+fn unconfirmed(error: &InstallError) -> Option<&TrustError> {
+    match error {
+        InstallError::Index(error) => packs::unconfirmed(error),
+        _ => None,
+    }
 }
 
 fn commit(session: &Session, project: &Project, plan: Plan) -> Result<u8, Failure> {
@@ -73,6 +86,7 @@ fn commit(session: &Session, project: &Project, plan: Plan) -> Result<u8, Failur
         session.ui.done(&match &done.action {
             Action::Install => format!("installed {id} {version}{off}"),
             Action::Replace { from } => format!("replaced {id} {from} by {version}{off}"),
+            Action::Move { from } => format!("{id} {version} is now the one of another index than {from}{off}"),
             Action::Keep => format!("{id} {version} is installed already{off}"),
         });
     }
@@ -139,6 +153,19 @@ fn show(request: &ConsentRequest) {
     let from = request.changes.as_ref().map(|changes| format!(" (now {})", changes.from)).unwrap_or_default();
     line(format!("{} {}{from}: {}", request.pack, request.version, request.description));
     line(format!("  from       {} ({} bytes)", request.source, request.size));
+    if let Some(origin) = &request.index {
+        line(format!("  index      {} ({})", origin.index, origin.standing.as_str()));
+    }
+    if let Some(was) = request.changes.as_ref().and_then(|changes| changes.moved_from.as_ref()) {
+        line(format!(
+            "  moved      the installed one is from {} ({}): it may be another pack",
+            was.index,
+            was.standing.as_str()
+        ));
+    }
+    for other in &request.looks_like {
+        line(format!("  looks like {other}"));
+    }
     line(format!("  digest     {}", request.integrity));
     if let Some(publisher) = &request.publisher {
         let new = if publisher.new_to_project { " (new to this project)" } else { "" };
@@ -197,13 +224,28 @@ fn summary(session: &Session, plan: &Plan) {
         session.ui.note(&match &pack.action {
             Action::Install => format!("would install {id} {version}"),
             Action::Replace { from } => format!("would replace {id} {from} by {version}"),
+            Action::Move { from } => format!("would take {id} {version} from another index than {from}"),
             Action::Keep => format!("{id} {version} is installed already"),
         });
     }
 }
 
 /// Asks for consent to what was listed.
-fn agree(session: &Session, plan: &Plan) -> Result<(), Failure> {
+fn agree(session: &Session, plan: &Plan, accepted: &[PackId]) -> Result<(), Failure> {
+    // A script that misspells a name must not install what lies in wait under the wrong one.
+    let unclear =
+        plan.consent().iter().find(|request| !request.looks_like.is_empty() && !accepted.contains(&request.pack));
+    if let Some(ConsentRequest { pack, looks_like, .. }) = unclear {
+        let others = looks_like.join(" and ");
+        match session.ask_person(&format!("The name {pack} is close to {others}. Is it {pack} that you mean?")) {
+            Answer::Yes => {}
+            Answer::No => return Err(Failure::new(format!("{pack} was not installed; nothing was changed"))),
+            Answer::NobodyThere => {
+                return Err(Failure::new(format!("the name {pack} is close to {others}; nothing was changed"))
+                    .with_hint(format!("if you mean {pack}, add `--accept {pack}`")));
+            }
+        }
+    }
     let names: Vec<String> =
         plan.consent().iter().map(|request| format!("{} {}", request.pack, request.version)).collect();
     let names = names.join(", ");

@@ -1,6 +1,6 @@
 //! `rig packs`: what is installed, or what the index offers.
 
-use rig_host::install::{self, Installer, Mode, Options, WithBundle};
+use rig_host::install::{self, Installer, Mode, Options, TrustError, WithBundle, index::IndexError};
 use rig_specs::index::IndexPack;
 use serde_json::json;
 
@@ -47,8 +47,10 @@ fn available(session: &Session, args: &Packs) -> Result<u8, Failure> {
     let way = WithBundle { network: &*gate, bundle: bundle.as_ref() };
     let installer = Installer::new(session.home.clone(), &way);
     let mode = session.index_mode(args.refresh);
-    let options = Options { index_url: args.index_url.clone(), mode, ..Options::new(session.start.clone()) };
-    let loaded = Session::block_on(installer.index(&project, &options))??;
+    let trust = (&args.trust).into();
+    let mut options = Options { index_url: args.index_url.clone(), mode, trust, ..Options::new(session.start.clone()) };
+    let load = |options: &Options| Session::block_on(installer.index(&project, options));
+    let loaded = session.with_index(&mut options, unconfirmed, load)??;
     if let Some(warning) = &loaded.warning {
         session.ui.warn(warning);
     }
@@ -64,6 +66,7 @@ fn available(session: &Session, args: &Packs) -> Result<u8, Failure> {
                 "tags": pack.tags,
                 "version": version,
                 "runtimes": runtimes,
+                "index": loaded.origin(),
                 "installed": project.locked(id).map(|locked| locked.version.to_string()),
             })
         };
@@ -79,6 +82,8 @@ fn available(session: &Session, args: &Packs) -> Result<u8, Failure> {
         };
         let rows: Vec<_> = packs.iter().map(row).collect();
         render::table(&["ID", "Version", "Runtime", "Installed", "Description"], &rows);
+        let origin = loaded.origin();
+        render::line(&format!("\nIndex: {} ({})", origin.index, origin.standing.as_str()));
     }
     Ok(exit::DONE)
 }
@@ -88,6 +93,14 @@ fn offered(pack: &IndexPack) -> (Option<String>, Vec<&'static str>) {
     let newest = pack.wasm.as_ref().and_then(|wasm| wasm.newest()).map(|(version, _)| version.to_string());
     let runtimes = [("wasm", pack.wasm.is_some()), ("python", pack.python.is_some()), ("node", pack.node.is_some())];
     (newest, runtimes.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect())
+}
+
+/// That keys were not confirmed yet, when that is why there is no index.
+pub(super) fn unconfirmed(error: &IndexError) -> Option<&TrustError> {
+    match error {
+        IndexError::Trust(error) => Some(error),
+        _ => None,
+    }
 }
 
 impl Session {

@@ -6,13 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rig_specs::Sha256;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url::Url;
 
-use super::{IndexError, MAX_INDEX, now};
+use super::{FRESH, IndexError, MAX_INDEX, now};
 use crate::project;
 
 /// The copy of an index in a project.
@@ -26,6 +26,14 @@ pub(super) struct Copy {
     pub(super) bytes: Vec<u8>,
     pub(super) base: Url,
     pub(super) fetched_at: Timestamp,
+}
+
+impl Copy {
+    /// Whether it is used without asking again. One from the future, when a clock was wrong, is not.
+    pub(super) fn is_fresh(&self) -> bool {
+        let age = Timestamp::now().duration_since(self.fetched_at);
+        (SignedDuration::ZERO..FRESH).contains(&age)
+    }
 }
 
 /// What is known about the copy.

@@ -1,12 +1,15 @@
 //! Reading the index: what is refused and how, and when the copy is used.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use bytes::Bytes;
 
 use super::{cache::Meta, *};
 use crate::{
-    install::net::fake::{Fake, run},
+    install::{
+        Trust,
+        net::fake::{Fake, run},
+    },
     project,
 };
 
@@ -29,7 +32,20 @@ impl Setup {
 
     fn load(&self, mode: Mode) -> Result<LoadedIndex, IndexError> {
         let project = Project::open(self.folder.path()).unwrap();
-        run(load(&self.net, &project, None, Path::new("/"), mode))
+        self.load_in(&project, None, Path::new("/"), mode)
+    }
+
+    /// These indexes are not signed.
+    fn load_in(
+        &self,
+        project: &Project,
+        given: Option<&str>,
+        cwd: &Path,
+        mode: Mode,
+    ) -> Result<LoadedIndex, IndexError> {
+        let trust = Trust { allow_unsigned: true, keys: Vec::new() };
+        let options = Options { index_url: given.map(Into::into), mode, trust, ..Options::new(cwd.to_owned()) };
+        run(load(&self.net, &Home::new(self.folder.path().join("home")), project, &options))
     }
 
     fn cached(&self, name: &str) -> PathBuf {
@@ -208,7 +224,7 @@ fn a_copy_of_another_index_is_not_used() {
     setup.load(Mode::Cached).unwrap();
     let project = Project::open(setup.folder.path()).unwrap();
     let other = "https://other.test/i.json";
-    let error = run(load(&setup.net, &project, Some(other), Path::new("/"), Mode::Offline)).unwrap_err();
+    let error = setup.load_in(&project, Some(other), Path::new("/"), Mode::Offline).unwrap_err();
     assert!(matches!(error, IndexError::NoCopy { .. }), "{error}");
 }
 
@@ -217,7 +233,7 @@ fn files_are_read_as_they_are() {
     let setup = Setup::new();
     let project = Project::open(setup.folder.path()).unwrap();
     fs::write(setup.folder.path().join("i.json"), SOUND).unwrap();
-    let given = |text: &str| run(load(&setup.net, &project, Some(text), setup.folder.path(), Mode::Offline));
+    let given = |text: &str| setup.load_in(&project, Some(text), setup.folder.path(), Mode::Offline);
     let loaded = given("i.json").unwrap();
     assert!(loaded.location.starts_with("file:///") && loaded.location.ends_with("/i.json"), "{}", loaded.location);
     assert!(given(&loaded.location).is_ok());
@@ -231,7 +247,7 @@ fn files_are_read_as_they_are() {
     let bare = tempfile::tempdir().unwrap();
     project::init(bare.path(), None).unwrap();
     let project = Project::open(bare.path()).unwrap();
-    let error = run(load(&setup.net, &project, None, Path::new("/"), Mode::Cached)).unwrap_err();
+    let error = setup.load_in(&project, None, Path::new("/"), Mode::Cached).unwrap_err();
     assert_eq!(error.to_string(), "no pack index is configured");
     assert!(error.hint().unwrap().contains("--index-url"));
 }

@@ -43,7 +43,7 @@ impl Planner<'_> {
             None => Url::from_file_path(&path).map_err(|()| fail("it is no usable path".into()))?.into(),
         };
         let staged = self.stage(&bytes, &fail)?;
-        Ok(Found { staged: Some(staged), bytes, source, publisher: None, newer: None, from_index: false })
+        Ok(Found { staged: Some(staged), bytes, source, publisher: None, newer: None, origin: None, from_index: false })
     }
 
     fn stage(&self, bytes: &[u8], fail: &dyn Fn(String) -> InstallError) -> Result<Staged, InstallError> {
@@ -56,7 +56,7 @@ impl Planner<'_> {
         let expected = Expected { sha256, size: None };
         let (staged, bytes, place) = self.bytes(url.as_str(), std::slice::from_ref(url), expected).await?;
         let source = place.unwrap_or_else(|| url.clone()).into();
-        Ok(Found { staged, bytes, source, publisher: None, newer: None, from_index: false })
+        Ok(Found { staged, bytes, source, publisher: None, newer: None, origin: None, from_index: false })
     }
 
     /// The bytes with that hash: those of the store when they are sound, else fetched.
@@ -106,6 +106,11 @@ impl Planner<'_> {
             (Err(IndexError::Net(NetError::Failed { .. })), Some(_)) if cached => None,
             (Err(error), _) => return Err(error.into()),
         };
+        // The same id in another index is another pack.
+        let kept = kept.filter(|locked| match (&locked.origin, &loaded) {
+            (Some(origin), Some(loaded)) => loaded.is_origin(self.project, origin),
+            _ => true,
+        });
         if let Some(kept) = kept {
             return self.keep(&kept, loaded.as_ref()).await;
         }
@@ -120,7 +125,8 @@ impl Planner<'_> {
         let (staged, bytes, place) = self.bytes(id.as_str(), &urls, expected).await?;
         let source = place.or_else(|| urls.first().cloned()).map(String::from).unwrap_or_default();
         let publisher = loaded.index.packs.get(id).and_then(|pack| pack.publisher.clone());
-        Ok(Found { staged, bytes, source, publisher, newer: None, from_index: true })
+        let origin = Some(loaded.origin());
+        Ok(Found { staged, bytes, source, publisher, newer: None, origin, from_index: true })
     }
 
     /// An installed pack that was named again: the index must not disagree, and the store must have it.
@@ -141,6 +147,7 @@ impl Planner<'_> {
         let newer = newer.filter(|newer| *newer > locked.version);
         let (staged, bytes, _) = self.bytes(id.as_str(), &urls, Expected { sha256: hash, size: locked.size }).await?;
         let source = locked.source.clone().unwrap_or_default();
-        Ok(Found { staged, bytes, source, publisher: None, newer, from_index: false })
+        let origin = locked.origin.clone();
+        Ok(Found { staged, bytes, source, publisher: None, newer, origin, from_index: false })
     }
 }

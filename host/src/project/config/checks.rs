@@ -13,8 +13,12 @@ use crate::words::plain;
 
 /// Checks everything; the first problem is the one that is said.
 pub(super) fn check(config: &Config) -> Result<(), Problem> {
-    if !config.index.trusted_keys.is_empty() {
-        return Err(Problem::not_enforced(&["index", "trusted_keys"]));
+    let keys = &config.index.trusted_keys;
+    if let Some(twice) = keys.iter().enumerate().find(|(position, key)| keys[..*position].contains(key)) {
+        return invalid(&["index", "trusted_keys"], format!("names `{}` twice", twice.1));
+    }
+    if !keys.is_empty() && config.index.url.is_none() {
+        return invalid(&["index", "trusted_keys"], "says who signs the index, but `index.url` names none");
     }
     policy::check(&config.policy)?;
     gateway::check(config)?;
@@ -128,13 +132,25 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_would_not_be_enforced_are_refused() {
-        let (message, hint) = error("index: { trusted_keys: [k] }\n");
-        assert_eq!(message, "rig.yaml:1: `index.trusted_keys` is set, but this rig does not enforce it yet");
-        assert_eq!(
-            hint.unwrap(),
-            "take `index.trusted_keys` out of rig.yaml: a rule that looks active but is not would be worse than none"
-        );
-        assert!(parse("index: { trusted_keys: [] }\n", Path::new("x")).is_ok());
+    fn trusted_keys_are_keys_of_an_index() {
+        let key = format!("ed25519:{}", "0a".repeat(32));
+        let cases = [
+            (
+                "index: { url: x, trusted_keys: [k] }\n".to_owned(),
+                "rig.yaml:1: `index.trusted_keys[0]`: `k` is not a public key: expected `ed25519:` and 64 lower-case hex digits".to_owned(),
+            ),
+            (
+                format!("index: {{ url: x, trusted_keys: ['{key}', '{key}'] }}\n"),
+                format!("rig.yaml:1: `index.trusted_keys` names `{key}` twice"),
+            ),
+            (
+                format!("index:\n  trusted_keys: ['{key}']\n"),
+                "rig.yaml:2: `index.trusted_keys` says who signs the index, but `index.url` names none".to_owned(),
+            ),
+        ];
+        for (text, message) in cases {
+            assert_eq!(error(&text).0, message);
+        }
+        assert!(parse(&format!("index: {{ url: x, trusted_keys: ['{key}'] }}\n"), Path::new("x")).is_ok());
     }
 }

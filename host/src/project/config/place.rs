@@ -9,26 +9,17 @@ use crate::words::plain;
 #[derive(Debug)]
 pub(super) struct Problem {
     keys: Vec<String>,
-    /// None when the value would be right, and rig does not act on it.
-    why: Option<String>,
+    why: String,
 }
 
 impl Problem {
     pub(super) fn new(keys: &[&str], why: impl Into<String>) -> Self {
-        Self { keys: owned(keys), why: Some(why.into()) }
-    }
-
-    pub(super) fn not_enforced(keys: &[&str]) -> Self {
-        Self { keys: owned(keys), why: None }
+        Self { keys: owned(keys), why: why.into() }
     }
 
     pub(super) fn locate(self, text: &str, file: &Path) -> ConfigError {
         let place = Place { file: file.to_path_buf(), line: line_of(text, &self.keys) };
-        let path = path(&self.keys);
-        match self.why {
-            Some(why) => ConfigError::Invalid { place, path, why },
-            None => ConfigError::NotEnforced { place, path },
-        }
+        ConfigError::Invalid { place, path: path(&self.keys), why: self.why }
     }
 }
 
