@@ -69,16 +69,17 @@ pub fn same_definitions(one: &[ToolDef], other: &[ToolDef]) -> Result<(), BuildE
     }
 }
 
-/// Embeds the manifest and the described tools in a component.
+/// What a component says of its tools, in the form in which a pack embeds it.
 ///
-/// A tool whose error schema is `{}` gets the common one here, once, so that every hash is over what is embedded.
-pub fn assemble(
-    component: &[u8],
-    manifest: Manifest,
-    described: Vec<ToolDef>,
-) -> Result<(Vec<u8>, EmbeddedPack), BuildError> {
-    let mut problems = Vec::new();
-    let mut tools = Vec::new();
+/// # Errors
+/// When it is not sound.
+pub fn definitions(described: Vec<ToolDef>) -> Result<Vec<PackTool>, BuildError> {
+    let (tools, problems) = converted(described);
+    if problems.is_empty() { Ok(tools) } else { Err(BuildError::Problems(problems)) }
+}
+
+fn converted(described: Vec<ToolDef>) -> (Vec<PackTool>, Vec<String>) {
+    let (mut tools, mut problems) = (Vec::new(), Vec::new());
     for tool in described {
         let name = tool.name.escape_debug().to_string();
         match convert(tool) {
@@ -87,6 +88,18 @@ pub fn assemble(
         }
     }
     tools.sort_by(|a, b| a.def.name.cmp(&b.def.name));
+    (tools, problems)
+}
+
+/// Embeds the manifest and the described tools in a component.
+///
+/// A tool whose error schema is `{}` gets the common one here, once, so that every hash is over what is embedded.
+pub fn assemble(
+    component: &[u8],
+    manifest: Manifest,
+    described: Vec<ToolDef>,
+) -> Result<(Vec<u8>, EmbeddedPack), BuildError> {
+    let (tools, mut problems) = converted(described);
     let pack = EmbeddedPack { format: EmbeddedPack::FORMAT, manifest, tools };
     problems.extend(pack.problems());
     problems.extend(pack.tools.iter().flat_map(schema_problems));

@@ -58,6 +58,7 @@ fn run(session: &Session, command: Command) -> Result<u8, Failure> {
         Command::Build(args) => commands::build::run(session, &args),
         Command::Test(args) => commands::test::run(session, &args),
         Command::Publish(args) => commands::publish::run(session, &args),
+        Command::Index(command) => commands::index::run(session, &command),
         Command::Tenant(args) => commands::tenant::run(session, &args),
         Command::Audit(args) => commands::audit::run(session, &args),
         Command::Doctor(args) => commands::doctor::run(session, &args),

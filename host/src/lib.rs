@@ -16,6 +16,7 @@ pub mod egress;
 pub mod export;
 pub mod gateway;
 pub mod home;
+pub mod index;
 pub mod install;
 pub mod project;
 pub mod sandbox;

@@ -18,6 +18,10 @@ pub struct Index {
     pub generated_at: String,
     /// The packs by id.
     pub packs: BTreeMap<PackId, IndexPack>,
+    /// Releases that were taken out, with the digests that they had: what was released never gets other bytes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<PackId, BTreeMap<String, Sha256>>")]
+    pub removed: BTreeMap<PackId, BTreeMap<Version, Sha256>>,
 }
 
 /// The version of the index format that this code reads and writes.
@@ -57,7 +61,7 @@ impl Index {
     /// An index without packs.
     #[must_use]
     pub fn empty(generated_at: String) -> Self {
-        Self { api_version: API_VERSION, generated_at, packs: BTreeMap::new() }
+        Self { api_version: API_VERSION, generated_at, packs: BTreeMap::new(), removed: BTreeMap::new() }
     }
 
     /// Adds a release. What the index says about the pack as a whole comes from its newest version. Other packs and versions stay.
@@ -67,6 +71,10 @@ impl Index {
     pub fn add(&mut self, release: &Release<'_>) -> Result<(), OtherBytes> {
         let manifest = &release.pack.manifest;
         let info = &manifest.pack;
+        let gone = self.removed.get(&info.id).and_then(|versions| versions.get(&info.version));
+        if let Some(found) = gone.filter(|found| **found != release.sha256) {
+            return Err(OtherBytes { pack: info.id.clone(), version: info.version.clone(), found: *found });
+        }
         let entry = self.packs.entry(info.id.clone()).or_insert_with(|| IndexPack {
             display_name: info.display_name.clone(),
             description: info.description.clone(),
@@ -107,6 +115,29 @@ impl Index {
             entry.publisher = Some(publisher.clone());
         }
         Ok(())
+    }
+
+    /// Takes a version, or all of a pack, out; returns what was taken. The digests stay noted.
+    pub fn remove(&mut self, id: &PackId, version: Option<&Version>) -> BTreeMap<Version, WasmRelease> {
+        let Some(pack) = self.packs.get_mut(id) else { return BTreeMap::new() };
+        let mut gone = BTreeMap::new();
+        if let Some(wasm) = &mut pack.wasm {
+            let wanted = |known: &Version| version.is_none_or(|version| version == known);
+            let (taken, stay) = std::mem::take(&mut wasm.versions).into_iter().partition(|(known, _)| wanted(known));
+            (gone, wasm.versions) = (taken, stay);
+            if wasm.versions.is_empty() {
+                pack.wasm = None;
+            }
+        }
+        if pack.wasm.is_none() && pack.python.is_none() && pack.node.is_none() {
+            self.packs.remove(id);
+        }
+        let noted = self.removed.entry(id.clone()).or_default();
+        noted.extend(gone.iter().map(|(version, release)| (version.clone(), release.sha256)));
+        if noted.is_empty() {
+            self.removed.remove(id);
+        }
+        gone
     }
 
     /// As the text of a file.

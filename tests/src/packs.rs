@@ -135,7 +135,12 @@ pub fn index_of(dir: &Path, components: &[Vec<u8>]) -> Index {
             releases.versions.insert(info.version, release);
         }
     }
-    let index = Index { api_version: API_VERSION, generated_at: "2026-11-01T00:00:00Z".into(), packs };
+    let index = Index {
+        api_version: API_VERSION,
+        generated_at: "2026-11-01T00:00:00Z".into(),
+        packs,
+        removed: BTreeMap::new(),
+    };
     write_index(dir, &index);
     index
 }

@@ -56,6 +56,12 @@ pub enum PublishError {
         /// The version.
         version: Version,
     },
+    /// There is no such pack.
+    #[error("the index has no pack {pack}")]
+    NoPack {
+        /// The pack.
+        pack: PackId,
+    },
     /// A file cannot be read or written.
     #[error("{} cannot be {what}: {source}", .path.display())]
     Io {
@@ -81,7 +87,7 @@ impl PublishError {
                 format!("raise the version in rig-pack.toml, for example to {next}: a released version never changes")
             }
             Self::Index(_) => "mend the index, or name another folder with --to".into(),
-            Self::NoVersion { .. } => {
+            Self::NoVersion { .. } | Self::NoPack { .. } => {
                 "see what the index has: rig packs --available --index-url FOLDER/pack_index.json".into()
             }
             Self::Io { .. } => "name a folder that you can write to with --to".into(),
@@ -191,6 +197,36 @@ pub fn yank(folder: &Path, pack: &PackId, version: &Version, options: &Options) 
     Ok(changed)
 }
 
+/// Takes a version, or all of a pack, out of an index. Projects that have it keep it; nobody finds it any more. Its digest stays noted,
+/// so that the version never comes back with other bytes. Returns the versions.
+///
+/// # Errors
+/// When the index has no such version, or cannot be written.
+pub fn remove(folder: &Path, pack: &PackId, version: Option<&Version>) -> Result<Vec<Version>, PublishError> {
+    let unknown = || match version {
+        Some(version) => PublishError::NoVersion { pack: pack.clone(), version: version.clone() },
+        None => PublishError::NoPack { pack: pack.clone() },
+    };
+    if !folder.join(FILE).is_file() {
+        return Err(unknown());
+    }
+    let _held = hold(folder)?;
+    let (path, index) = read(folder)?;
+    let mut index = index.ok_or_else(unknown)?;
+    let gone = index.remove(pack, version);
+    if gone.is_empty() {
+        return Err(unknown());
+    }
+    write(&path, &mut index, pack)?;
+    // Only after the index: it never names what is not there.
+    for release in gone.values() {
+        for name in release.urls.iter().filter(|name| !name.contains([':', '/', '\\']) && !name.starts_with('.')) {
+            let _ = fs::remove_file(folder.join(name));
+        }
+    }
+    Ok(gone.into_keys().collect())
+}
+
 impl PublishError {
     fn io(path: &Path, what: &'static str, source: io::Error) -> Self {
         Self::Io { path: path.to_owned(), what, source }
@@ -198,7 +234,7 @@ impl PublishError {
 }
 
 /// Keeps others from changing the index meanwhile. The file stays: removing it would let two in.
-fn hold(folder: &Path) -> Result<File, PublishError> {
+pub(crate) fn hold(folder: &Path) -> Result<File, PublishError> {
     let path = folder.join(LOCK);
     let open = || -> io::Result<File> {
         fs::create_dir_all(folder)?;
@@ -210,7 +246,7 @@ fn hold(folder: &Path) -> Result<File, PublishError> {
 }
 
 /// The index in a folder, if there is one.
-fn read(folder: &Path) -> Result<(PathBuf, Option<Index>), PublishError> {
+pub(crate) fn read(folder: &Path) -> Result<(PathBuf, Option<Index>), PublishError> {
     let path = folder.join(FILE);
     let bytes = match fs::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((path, None)),
@@ -221,7 +257,7 @@ fn read(folder: &Path) -> Result<(PathBuf, Option<Index>), PublishError> {
     Ok((path, Some(index::parse(&bytes, &url)?)))
 }
 
-fn write(path: &Path, index: &mut Index, changed: &PackId) -> Result<(), PublishError> {
+pub(crate) fn write(path: &Path, index: &mut Index, changed: &PackId) -> Result<(), PublishError> {
     index.generated_at = index::now().to_string();
     let written = || -> io::Result<()> {
         let mut new = serde_json::to_value(&*index)?;
@@ -251,6 +287,8 @@ fn keep_unknown(new: &mut Value, old: Option<&Value>, changed: &str) {
                 let unknown = was.as_object().into_iter().flatten().filter(|(key, _)| !KNOWN.contains(&key.as_str()));
                 is.extend(unknown.map(|(key, value)| (key.clone(), value.clone())));
             }
+            // Taken out.
+            None if id == changed => {}
             _ => {
                 packs.insert(id.clone(), was.clone());
             }

@@ -8,6 +8,7 @@ use rig_host::build::lint::Lint;
 use rig_specs::tuf::PublicKey;
 
 mod author;
+pub mod index;
 
 pub use author::{New, Publish, Test};
 
@@ -81,6 +82,9 @@ pub enum Command {
     Test(Test),
     /// Put a built pack into an index that is a folder
     Publish(Publish),
+    /// Keep a signed index, check it, serve it; or see which indexes this machine trusts
+    #[command(subcommand)]
+    Index(index::Index),
     /// Make tokens for tenants of the gateway, or list the tenants
     Tenant(Tenant),
     /// Ask the audit log who called what, check that nobody changed it, or write it out

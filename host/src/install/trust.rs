@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::words::plain;
 
-pub(super) mod client;
+pub(crate) mod client;
 mod memory;
 pub(crate) mod view;
 

@@ -31,7 +31,7 @@ fn locked(name: &str) -> LockedPack {
         granted: Capabilities::default(),
         dependencies: BTreeMap::new(),
         artifacts: Vec::new(),
-            origin: None,
+        origin: None,
     }
 }
 

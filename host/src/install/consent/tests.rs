@@ -32,6 +32,8 @@ fn ask(pack: &EmbeddedPack, installed: Option<Installed<'_>>) -> ConsentRequest 
     let publisher = Publisher { name: "Acme\u{202e}".into(), homepage: None, key: None };
     let config = Config::default();
     let context = Context {
+        origin: None,
+        looks_like: Vec::new(),
         source: "https://h/x.wasm",
         publisher: Some(&publisher),
         publisher_is_new: true,
@@ -79,7 +81,8 @@ fn an_update_shows_what_is_new() {
     new.tools[0].def.risk_class = RiskClass::Destructive;
     let version = Version::new(1, 0, 0);
     let granted = old.manifest.capabilities();
-    let installed = |pack| Some(Installed { version: &version, granted: &granted, pack, tools_text: true });
+    let installed =
+        |pack| Some(Installed { version: &version, granted: &granted, pack, tools_text: true, moved_from: None });
     let changes = ask(&new, installed(Some(&old))).changes.unwrap();
     assert_eq!(
         changes.added,
@@ -127,7 +130,7 @@ fn what_rig_itself_sends_for_a_secret_is_shown() {
     let version = Version::new(1, 0, 0);
     pack.manifest.secrets.get_mut("GITHUB_TOKEN").unwrap().inject =
         vec![serde_json::from_value(json!({ "type": "oauth2-service-account", "scopes": ["a", "b"] })).unwrap()];
-    let installed = Installed { version: &version, granted: &before, pack: None, tools_text: false };
+    let installed = Installed { version: &version, granted: &before, pack: None, tools_text: false, moved_from: None };
     let added = ask(&pack, Some(installed)).changes.unwrap().added;
     assert!(added.contains(&"network: POST https://oauth2.googleapis.com/token".to_owned()), "{added:?}");
 }

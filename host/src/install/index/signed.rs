@@ -4,11 +4,7 @@ use super::{Cache, Found, IndexError, Mode, is_passing, parse, stale};
 use crate::install::trust::{Standing, client::Client};
 
 /// The index with its standing. `cache` is nothing for a file, of which no copy is kept.
-pub(super) async fn load(
-    client: &Client<'_>,
-    cache: Option<&Cache<'_>>,
-    mode: Mode,
-) -> Result<Found, IndexError> {
+pub(super) async fn load(client: &Client<'_>, cache: Option<&Cache<'_>>, mode: Mode) -> Result<Found, IndexError> {
     let url = client.url;
     let copy = match cache.filter(|_| mode != Mode::Refresh) {
         Some(cache) => cache.read(url)?,

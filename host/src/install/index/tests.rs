@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use bytes::Bytes;
+use rig_specs::Sha256;
 
 use super::{cache::Meta, *};
 use crate::{

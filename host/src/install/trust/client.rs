@@ -252,7 +252,8 @@ impl Targets {
     /// Each release that lies beside the index must be among the signed files, with the digest and size that the index gives.
     /// Releases that are only elsewhere are known by the digest in the signed index alone.
     pub(in crate::install) fn check(&self, url: &Url, index: &Index) -> Result<(), TrustError> {
-        let releases = index.packs.values().filter_map(|pack| pack.wasm.as_ref()).flat_map(|wasm| wasm.versions.values());
+        let releases =
+            index.packs.values().filter_map(|pack| pack.wasm.as_ref()).flat_map(|wasm| wasm.versions.values());
         for release in releases {
             for file in beside(release) {
                 let fault = match self.0.targets.get(file) {

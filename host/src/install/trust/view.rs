@@ -19,8 +19,8 @@ const MAX_SIGNATURES: usize = 64;
 /// What has been seen of an index.
 #[derive(Debug, Clone)]
 pub(crate) struct View {
-    pub(super) envelope: Envelope,
-    pub(super) root: Root,
+    pub(crate) envelope: Envelope,
+    pub(crate) root: Root,
     pub(super) seen: Seen,
 }
 
@@ -72,7 +72,8 @@ impl View {
         if root.version != expected {
             return Err(Fault::Version { file, expected, found: root.version });
         }
-        if [RoleName::Timestamp, RoleName::Snapshot].iter().any(|role| root.keys_of(*role) != self.root.keys_of(*role)) {
+        if [RoleName::Timestamp, RoleName::Snapshot].iter().any(|role| root.keys_of(*role) != self.root.keys_of(*role))
+        {
             self.seen = Seen::default();
         }
         (self.envelope, self.root) = (envelope, root);
