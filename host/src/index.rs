@@ -160,6 +160,3 @@ fn get(path: &Path) -> Result<Option<Vec<u8>>, SignError> {
         other => other.map(Some).map_err(|error| SignError::io(path, "read", error)),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -376,8 +376,14 @@ fn offline_uses_what_is_here() {
         "display_name": "", "description": "", "wasm": { "versions": { "1.0.0": release } } } } });
     machine.net.set(url, 200, index.to_string());
     machine.net.set("https://index.test/e.wasm", 200, bytes);
-    let offline = Options { index_url: Some(url.into()), mode: Mode::Offline, ..machine.options() };
+    let trust = Trust { allow_unsigned: true, keys: Vec::new() };
+    let offline = Options { index_url: Some(url.into()), mode: Mode::Offline, trust, ..machine.options() };
     let online = Options { mode: Mode::Cached, ..offline.clone() };
+    let strict = Options { trust: Trust::default(), ..online.clone() };
+    assert_eq!(
+        texts(machine.plan_with(&["echo"], &strict)).0,
+        "cannot fetch https://index.test/metadata/root.json: connection refused"
+    );
     assert!(
         texts(machine.plan_with(&["echo"], &offline)).0.starts_with("there is no copy of the index https://index.test")
     );

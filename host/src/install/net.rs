@@ -161,7 +161,7 @@ fn open_file(url: &Url) -> Result<Download, NetError> {
 }
 
 #[cfg(test)]
-pub(super) mod fake {
+pub(crate) mod fake {
     //! A network of a few fixed answers, which counts what it is asked.
 
     use std::{
@@ -180,6 +180,8 @@ pub(super) mod fake {
     #[derive(Default)]
     pub(crate) struct Fake {
         answers: Mutex<BTreeMap<String, Answer>>,
+        /// The status for everything else; without one nothing answers.
+        rest: Mutex<Option<u16>>,
         pub(crate) asked: AtomicUsize,
     }
 
@@ -190,6 +192,10 @@ pub(super) mod fake {
 
         pub(crate) fn set_answer(&self, url: &str, answer: Answer) {
             self.answers.lock().unwrap().insert(url.into(), answer);
+        }
+
+        pub(crate) fn answer_the_rest(&self, status: u16) {
+            *self.rest.lock().unwrap() = Some(status);
         }
 
         pub(crate) fn clear(&self) {
@@ -205,6 +211,7 @@ pub(super) mod fake {
         fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Download, NoAnswer>> {
             self.asked.fetch_add(1, Ordering::SeqCst);
             let answer = self.answers.lock().unwrap().get(url.as_str()).cloned();
+            let answer = answer.or_else(|| self.rest.lock().unwrap().map(|status| (status, None, Vec::new())));
             Box::pin(async move {
                 let (status, content_type, chunks) = answer.ok_or_else(|| NoAnswer {
                     why: "connection refused".into(),

@@ -264,3 +264,6 @@ fn time(file: &str, text: &str) -> Result<Timestamp, Fault> {
     let bad = |_| Fault::Malformed { file: file.to_owned(), why: format!("`{}` is not a time", plain(text)) };
     text.parse().map_err(bad)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+use rig_specs::lock::Standing;
+
 use super::*;
 use crate::install::{
     inspect::inspect,
@@ -32,8 +34,8 @@ fn ask(pack: &EmbeddedPack, installed: Option<Installed<'_>>) -> ConsentRequest 
     let publisher = Publisher { name: "Acme\u{202e}".into(), homepage: None, key: None };
     let config = Config::default();
     let context = Context {
-        origin: None,
-        looks_like: Vec::new(),
+        origin: Some(&Origin { index: "https://h/i\u{202e}.json".into(), standing: Standing::Unsigned }),
+        looks_like: vec!["`git-hub`, which is installed".into()],
         source: "https://h/x.wasm",
         publisher: Some(&publisher),
         publisher_is_new: true,
@@ -51,7 +53,8 @@ fn everything_that_is_asked_for_is_shown() {
         shown,
         json!({
             "pack": "github", "version": "1.0.0", "display_name": "GitHub", "description": "Issues. And more.",
-            "source": "https://h/x.wasm", "integrity": digest, "size": pack(&github("1.0.0")).len(),
+            "source": "https://h/x.wasm", "index": { "index": "https://h/i\\u{202e}.json", "standing": "unsigned" },
+            "looks_like": ["`git-hub`, which is installed"], "integrity": digest, "size": pack(&github("1.0.0")).len(),
             "publisher": { "name": "Acme\\u{202e}", "homepage": null, "new_to_project": true },
             "network": [{ "origin": "https://api.github.com", "methods": ["GET", "POST"], "paths": ["/repos/*"], "follow": false }],
             "secrets": [{

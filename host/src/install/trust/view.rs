@@ -206,6 +206,3 @@ fn fresh(file: &str, expires: &str, now: Timestamp) -> Result<Timestamp, Fault> 
     let at = time(file, expires)?;
     if at <= now { Err(Fault::Expired { file: file.to_owned(), at }) } else { Ok(at) }
 }
-
-#[cfg(test)]
-mod tests;
