@@ -185,6 +185,7 @@ fn a_rig_that_carries_packs_installs_them_at_once_and_offline() {
     ID      Version  Runtime  Installed  Description
     echo    0.1.0    wasm                Answers what it was sent: for a first try, for tests and for measurements
     github  0.1.0    wasm                Issues and pull requests on GitHub
+    Index: bundled: (bundled)
 
     ----- stderr -----
     "##);
@@ -195,6 +196,7 @@ fn a_rig_that_carries_packs_installs_them_at_once_and_offline() {
     ----- stderr -----
     echo 0.1.0: Answers what it was sent: for a first try, for tests and for measurements
       from       bundled:///echo-0.1.0.wasm ([SIZE])
+      index      bundled: (bundled)
       digest     sha256:[SHA256]
       network    none
       tool       echo.message.send  [read]

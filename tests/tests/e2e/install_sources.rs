@@ -81,7 +81,7 @@ fn an_index_over_tls_through_the_proxy() {
             .map_or_else(|_| Reply::html(404, "no"), |bytes| Reply::new(200, bytes))
     });
     project.set_index("https://index.example.com/v1/index.json").configure(&upstream.yaml());
-    project.install(&["echo"]);
+    project.install(&["echo", "--allow-unsigned"]);
     let paths: Vec<_> = upstream.requests().iter().map(|request| request.path().to_owned()).collect();
     assert_eq!(paths.len(), 2, "{paths:?}");
     assert!(paths[0] == "/v1/index.json" && paths[1].starts_with("/v1/echo-"), "relative to the index: {paths:?}");
@@ -111,7 +111,7 @@ fn proxies_of_the_environment_see_nothing() {
                 project.set_env(name, &proxy);
             }
             project.set_env("NO_PROXY", "").set_env("no_proxy", "");
-            project.install(&["echo"]);
+            project.install(&["echo", "--allow-unsigned"]);
             let _ = project.call("echo.message.send", json!({ "message": "x" })).output();
         }
         assert!(server.count(packs::INDEX) == 1 && upstream.requests().len() == 2);
