@@ -272,7 +272,12 @@ impl Checker<'_> {
         if !folder.is_signed() {
             return Ok("unsigned");
         }
-        match folder.state()? {
+        let state = match folder.state() {
+            // Said of the release already.
+            Err(SignError::Component { .. }) => return Ok("outdated"),
+            other => other?,
+        };
+        match state {
             Ok(true) => Ok("signed"),
             Ok(false) => {
                 self.warn(None, None, "it changed since it was signed: `rig index sign` is next".into());

@@ -1,11 +1,18 @@
 //! The commands of the pages print what the pages say.
 
-use std::{env, fmt::Write as _, fs, path::Path, time::Duration};
+use std::{
+    env,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use rig_specs::index::Publisher;
 use rig_tests::{
     Project, Reply, Upstream,
-    console::{self, Step},
+    console,
     normalised, packs, rig_path,
     toolchains::for_builds,
 };
@@ -21,6 +28,13 @@ fn check(page: &str, folder: &str) {
 }
 
 fn check_on(project: &Project, page: &str, folder: &str) {
+    check_with(project, page, folder, None);
+}
+
+/// `port` takes the place of one that the page names.
+fn check_with(project: &Project, page: &str, folder: &str, port: Option<(&str, u16)>) {
+    let adapted = |text: &str| port.map_or_else(|| text.to_owned(), |(from, to)| text.replace(from, &to.to_string()));
+    let shown = |text: &str| port.map_or_else(|| text.to_owned(), |(to, from)| text.replace(&from.to_string(), to));
     let _alone = alone();
     let text = read(page);
     let mut changes = Vec::new();
@@ -31,7 +45,7 @@ fn check_on(project: &Project, page: &str, folder: &str) {
     for step in console::steps(&text) {
         while let Some((_, file, more)) = additions.next_if(|(line, ..)| *line < step.line()) {
             let path = dir.join(file);
-            fs::write(&path, fs::read_to_string(&path).unwrap() + &more).unwrap();
+            fs::write(&path, fs::read_to_string(&path).unwrap_or_default() + &adapted(&more)).unwrap();
         }
         // Each command has a shell of its own; where the reader is lasts.
         if let Some(target) = step.command.strip_prefix("cd ") {
@@ -39,7 +53,7 @@ fn check_on(project: &Project, page: &str, folder: &str) {
             assert!(dir.is_dir(), "{page}: {}", step.command);
             continue;
         }
-        let printed = run(project, &dir, &step);
+        let printed = shown(&run(project, &dir, &adapted(&step.command)));
         if comparable(&printed) != comparable(&step.printed) {
             let (line, command, said) = (step.line(), &step.command, &step.printed);
             let _ =
@@ -73,9 +87,9 @@ fn machine(folder: &str) -> Project {
 }
 
 /// What a command prints, as a terminal in [`HOME`] shows it.
-fn run(project: &Project, dir: &Path, step: &Step) -> String {
+fn run(project: &Project, dir: &Path, command: &str) -> String {
     let home = project.root().join("user");
-    let script = format!("exec 2>&1\n{}", step.command);
+    let script = format!("exec 2>&1\n{command}");
     let output = for_builds(project.run(["-c", &script]).in_dir(dir).timeout(Duration::from_mins(30))).output();
     let mut printed = output.stdout.trim_end().to_owned();
     assert!(!printed.contains("panicked at"), "{printed}");
@@ -114,6 +128,45 @@ fn timeless(line: &str) -> String {
 #[test]
 fn the_tour_of_the_readme() {
     check("README.md", "tour");
+}
+
+#[test]
+fn an_index_behind_nginx() {
+    let Some(nginx) = nginx() else { return };
+    let mut project = machine("hosting");
+    let path = format!("{}:{}", nginx.parent().unwrap().display(), project.env()["PATH"]);
+    project.set_env("PATH", &path);
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let _stopped = Stopped(project.root().join("user/hosting/nginx.pid"));
+    check_with(&project, "docs/hosting-an-index.md", "hosting", Some(("8790", free)));
+}
+
+/// Stops the program whose number is in a file, when a page did not come to the end where it does.
+struct Stopped(PathBuf);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        if let Ok(pid) = fs::read_to_string(&self.0) {
+            let _ = Command::new("kill").arg(pid.trim()).status();
+        }
+    }
+}
+
+/// nginx of the machine, or the one that `cargo xtask clients` unpacked. Without one the reason is printed, and the test that asked is
+/// to end; with `RIG_TEST_CLIENTS=required` that is a failure instead.
+#[allow(clippy::print_stdout, reason = "what is skipped on a machine is said")]
+fn nginx() -> Option<PathBuf> {
+    let unpacked = rig_path().parent().unwrap().join("../clients/nginx/usr/sbin");
+    let folders = env::var("PATH").unwrap_or_default();
+    let folders = env::split_paths(&folders).chain(["/usr/sbin".into(), unpacked]).collect::<Vec<_>>();
+    let found = folders.into_iter().map(|folder| folder.join("nginx")).find(|path| path.is_file());
+    if found.is_none() {
+        let why = "there is no nginx: `cargo xtask clients` unpacks Debian's, or `apt-get install nginx-light`";
+        let required = env::var_os("RIG_TEST_CLIENTS").is_some_and(|value| value == "required");
+        assert!(!required, "{why}");
+        println!("SKIPPED: {why}");
+    }
+    found
 }
 
 #[test]

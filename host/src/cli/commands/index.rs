@@ -144,12 +144,17 @@ fn change_keys(session: &Session, args: &Rotate) -> Result<u8, Failure> {
     Ok(exit::DONE)
 }
 
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// What signing came to.
 fn report(session: &Session, signed: &SignedIndex) {
     if let Some(versions) = &signed.versions {
         session.ui.done(&format!(
-            "signed {} files: root {}, timestamp {}, snapshot {}, targets {}",
-            versions.files, signed.root, versions.timestamp, versions.snapshot, versions.targets
+            "signed {}: root {}, timestamp {}, snapshot {}, targets {}",
+            counted(versions.files, "file"),
+            signed.root, versions.timestamp, versions.snapshot, versions.targets
         ));
         session.ui.note(&format!("sign it again before {}: rig index sign", versions.expires));
     }
@@ -185,7 +190,7 @@ fn check(session: &Session, args: &Check) -> Result<u8, Failure> {
         let wrong = report.findings.iter().filter(|finding| finding.error).count();
         let releases = report.releases.len();
         render::line(&format!(
-            "{releases} releases, {wrong} errors, {} warnings; {}",
+            "{}, {}, {}; {}",
             report.findings.len() - wrong,
             report.signatures
         ));

@@ -82,8 +82,10 @@ fn available(session: &Session, args: &Packs) -> Result<u8, Failure> {
         };
         let rows: Vec<_> = packs.iter().map(row).collect();
         render::table(&["ID", "Version", "Runtime", "Installed", "Description"], &rows);
+    }
+    if !args.json {
         let origin = loaded.origin();
-        render::line(&format!("\nIndex: {} ({})", origin.index, origin.standing.as_str()));
+        render::line(&format!("Index: {} ({})", origin.index, origin.standing.as_str()));
     }
     Ok(exit::DONE)
 }
