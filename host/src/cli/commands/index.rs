@@ -188,12 +188,9 @@ fn check(session: &Session, args: &Check) -> Result<u8, Failure> {
             render::line(&format!("{kind}: {pack}{}", finding.what));
         }
         let wrong = report.findings.iter().filter(|finding| finding.error).count();
-        let releases = report.releases.len();
-        render::line(&format!(
-            "{}, {}, {}; {}",
-            report.findings.len() - wrong,
-            report.signatures
-        ));
+        let warnings = counted(report.findings.len() - wrong, "warning");
+        let releases = counted(report.releases.len(), "release");
+        render::line(&format!("{releases}, {}, {warnings}; {}", counted(wrong, "error"), report.signatures));
     }
     Ok(if report.ok { exit::DONE } else { exit::FAILED })
 }
