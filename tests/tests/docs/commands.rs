@@ -10,12 +10,7 @@ use std::{
 };
 
 use rig_specs::index::Publisher;
-use rig_tests::{
-    Project, Reply, Upstream,
-    console,
-    normalised, packs, rig_path,
-    toolchains::for_builds,
-};
+use rig_tests::{Project, Reply, Upstream, console, normalised, packs, rig_path, toolchains::for_builds};
 
 use super::{alone, hold, read, root};
 

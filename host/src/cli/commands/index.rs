@@ -154,7 +154,10 @@ fn report(session: &Session, signed: &SignedIndex) {
         session.ui.done(&format!(
             "signed {}: root {}, timestamp {}, snapshot {}, targets {}",
             counted(versions.files, "file"),
-            signed.root, versions.timestamp, versions.snapshot, versions.targets
+            signed.root,
+            versions.timestamp,
+            versions.snapshot,
+            versions.targets
         ));
         session.ui.note(&format!("sign it again before {}: rig index sign", versions.expires));
     }
