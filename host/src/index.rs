@@ -27,6 +27,7 @@ use rig_specs::tuf::{NotCanonical, PublicKey, RoleName};
 use crate::{author::publish::PublishError, install::trust::Fault};
 
 pub mod check;
+mod folder;
 pub mod keys;
 pub mod rotate;
 pub mod serve;
@@ -132,7 +133,7 @@ impl SignError {
             Self::Metadata { .. } => "restore the folder `metadata` from where it was published".into(),
             Self::NotCanonical(_) => "take the number out".into(),
             Self::Key { .. } => "make one with `rig index key FILE`, readable for its owner only".into(),
-            Self::Publish(error) => return error.hint().unwrap_or_default(),
+            Self::Publish(error) => error.hint().unwrap_or_default(),
             Self::Io { .. } => "name a folder that you can write to".into(),
         }
     }

@@ -68,8 +68,9 @@ impl Clients {
     #[allow(clippy::print_stdout, reason = "what is skipped on a machine is said")]
     pub fn find() -> Option<Self> {
         let dir = artifacts::clients();
-        let missing =
-            ["node", "python", "sdks", "descriptions"].iter().find(|group| !dir.join(group).join(".stamp").is_file());
+        let missing = ["node", "python", "sdks", "tuf", "descriptions"]
+            .iter()
+            .find(|group| !dir.join(group).join(".stamp").is_file());
         let Some(group) = missing else { return Some(Self { dir }) };
         let why = format!("{} is not installed: `cargo xtask clients` does that", dir.join(group).display());
         let required = env::var_os("RIG_TEST_CLIENTS").is_some_and(|value| value == "required");
@@ -89,6 +90,12 @@ impl Clients {
     /// A run of an installed Python program, for example `python` itself.
     pub fn python(&self, project: &Project, program: &str) -> Run {
         project.run_other(&self.dir.join("python/venv/bin").join(program))
+    }
+
+    /// A run of the reference client of The Update Framework.
+    pub fn tuf(&self, project: &Project) -> Run {
+        let program = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/tuf/client.py");
+        project.run_other(&self.dir.join("tuf/venv/bin/python")).args(["-B", program])
     }
 
     /// Python with the services' official SDKs.

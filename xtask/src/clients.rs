@@ -30,7 +30,7 @@ struct Group {
     install: fn(&Path) -> Result<(), Fail>,
 }
 
-const GROUPS: [Group; 4] = [
+const GROUPS: [Group; 5] = [
     Group {
         name: "node",
         pins: &["package.json", "package-lock.json"],
@@ -40,6 +40,8 @@ const GROUPS: [Group; 4] = [
     Group { name: "python", pins: &["requirements.txt"], is_whole: has_python, install: install_python },
     // Apart from `python`: the SDKs hold back packages that the others need newer.
     Group { name: "sdks", pins: &["requirements.txt"], is_whole: has_python, install: install_python },
+    // Apart too, and small: the reference client of signed indexes.
+    Group { name: "tuf", pins: &["requirements.txt"], is_whole: has_python, install: install_python },
     Group {
         name: "descriptions",
         pins: &[descriptions::PINS],

@@ -16,7 +16,7 @@ use rig_specs::{
 use semver::Version;
 use serde::Serialize;
 
-use super::{SignError, get, sign::Folder};
+use super::{SignError, folder::Folder, get};
 use crate::{
     author::publish,
     install::{

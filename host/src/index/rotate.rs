@@ -7,8 +7,9 @@ use rig_specs::tuf::{PublicKey, RoleName};
 
 use super::{
     SignError,
+    folder::Folder,
     keys::{self, Keys},
-    sign::{Folder, ROOT_DAYS, SignedIndex, set_keys},
+    sign::{ROOT_DAYS, SignedIndex, set_keys},
 };
 use crate::author::publish;
 

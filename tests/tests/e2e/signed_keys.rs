@@ -4,7 +4,7 @@ use std::fs;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rig_specs::tuf::{Envelope, PublicKey, Signature};
-use rig_tests::{Project, SignedIndex, packs};
+use rig_tests::{Clients, Project, SignedIndex, packs};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
 
@@ -37,11 +37,11 @@ fn keys_are_made_once_and_for_their_owner() {
     assert!(bytes.starts_with("-----BEGIN PRIVATE KEY-----\n"));
     project.rig(&["index", "key", "k.pem"]).ok().shows(key);
     assert_eq!(project.read("k.pem"), bytes, "never written over");
-    let mode =
-        |mode| fs::set_permissions(project.dir().join("k.pem"), std::os::unix::fs::PermissionsExt::from_mode(mode));
-    mode(0o644).unwrap();
+    let permit =
+        |bits| fs::set_permissions(project.dir().join("k.pem"), std::os::unix::fs::PermissionsExt::from_mode(bits));
+    permit(0o644).unwrap();
     project.rig(&["index", "key", "k.pem"]).fails_with(1).explains(&["others can read or change it"]);
-    mode(0o600).unwrap();
+    permit(0o600).unwrap();
     project.write("k.pem", "no key");
     project.rig(&["index", "key", "k.pem"]).fails_with(1).explains(&["it holds no `PRIVATE KEY`"]);
 }
@@ -142,6 +142,31 @@ fn a_key_that_was_replaced_counts_no_more() {
     let fresh = Project::empty();
     fresh.write("rig.yaml", project.read("rig.yaml"));
     fresh.install(&["echo"]);
+}
+
+/// What others make of what rig signs: the reference implementation accepts it, follows the roots, and refuses what rig refuses.
+#[test]
+fn the_reference_client_reads_what_rig_signs() {
+    let Some(clients) = Clients::find() else { return };
+    let project = Project::empty();
+    let index = SignedIndex::new(&project, "signed");
+    let echo = packs::built("echo");
+    index.add(&project, &echo, "Acme");
+    let url = index.url();
+    let url = url.trim_end_matches("/pack_index.json");
+    let first = index.folder.join("metadata/1.root.json");
+    let read = || {
+        let output = clients.tuf(&project).args([url, text(&first), "pack_index.json", "echo-0.1.0.wasm"]).output();
+        output.ok().json()
+    };
+    let accepted = read();
+    assert_eq!(accepted["targets"]["echo-0.1.0.wasm"], json!(rig_specs::Sha256::of(&echo).hex()), "{accepted}");
+    for role in ["timestamp", "targets", "root", "root"] {
+        index.rig(&project, "rotate", &[role]).ok();
+        assert_eq!(read()["ok"], true, "{role}");
+    }
+    resign(&index, "metadata/timestamp.json", "timestamp", |signed| signed["version"] = json!(99));
+    assert_eq!(read(), json!({ "ok": false, "error": "UnsignedMetadataError" }));
 }
 
 #[test]
