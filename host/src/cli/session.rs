@@ -107,11 +107,11 @@ impl Session {
 
     /// Asks a question on the terminal. `--yes` answers it; anything but a plain yes is a no.
     pub fn ask(&self, question: &str) -> Answer {
-        if self.yes { Answer::Yes } else { self.ask_person(question) }
+        if self.yes { Answer::Yes } else { Self::ask_person(question) }
     }
 
     /// Asks a question that `--yes` does not answer.
-    pub fn ask_person(&self, question: &str) -> Answer {
+    pub fn ask_person(question: &str) -> Answer {
         if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
             return Answer::NobodyThere;
         }
@@ -124,7 +124,6 @@ impl Session {
 
     /// Does something with an index. When that is signed by keys that nobody confirmed yet, a person is asked once, and it is done again.
     pub fn with_index<T, E: Into<Failure>>(
-        &self,
         options: &mut Options,
         unconfirmed: impl Fn(&E) -> Option<&TrustError>,
         mut act: impl FnMut(&Options) -> Result<Result<T, E>, Failure>,
@@ -139,8 +138,10 @@ impl Session {
             "{}",
             visible(&format!("The index {} is signed by keys that this machine does not know yet:", error.url))
         );
-        keys.iter().for_each(|key| eprintln!("  {key}"));
-        match self.ask_person("Are these the keys that its maintainers published?") {
+        for key in keys {
+            eprintln!("  {key}");
+        }
+        match Self::ask_person("Are these the keys that its maintainers published?") {
             Answer::Yes => options.trust.keys = keys.to_vec(),
             Answer::No | Answer::NobodyThere => return Ok(first),
         }

@@ -87,7 +87,7 @@ fn offered(session: &Session, project: &Project, id: &PackId, args: &Info) -> Re
     let (mode, trust) = (session.index_mode(false), (&args.trust).into());
     let mut options = Options { mode, trust, ..Options::new(session.start.clone()) };
     let load = |options: &Options| Session::block_on(installer.index(project, options));
-    let loaded = session.with_index(&mut options, unconfirmed, load)?.map_err(|error| {
+    let loaded = Session::with_index(&mut options, unconfirmed, load)?.map_err(|error| {
         Failure::from(error).context(&format!("{id} is not installed, and the index cannot be asked for it"))
     })?;
     if let Some(warning) = &loaded.warning {

@@ -49,7 +49,7 @@ pub fn run(session: &Session, args: &Install) -> Result<u8, Failure> {
     let requests = args.packs.iter().map(parse).collect::<Result<Vec<_>, _>>();
     let requests = requests.map_err(|error| Failure::from(error).into_usage())?;
     let plan = |options: &Options| Session::block_on(installer.plan(&project, &requests, options, &progress));
-    let plan = session.with_index(&mut options, unconfirmed, plan)??;
+    let plan = Session::with_index(&mut options, unconfirmed, plan)??;
     bars.clear();
     for warning in &plan.warnings {
         session.ui.warn(warning);
@@ -237,7 +237,7 @@ fn agree(session: &Session, plan: &Plan, accepted: &[PackId]) -> Result<(), Fail
         plan.consent().iter().find(|request| !request.looks_like.is_empty() && !accepted.contains(&request.pack));
     if let Some(ConsentRequest { pack, looks_like, .. }) = unclear {
         let others = looks_like.join(" and ");
-        match session.ask_person(&format!("The name {pack} is close to {others}. Is it {pack} that you mean?")) {
+        match Session::ask_person(&format!("The name {pack} is close to {others}. Is it {pack} that you mean?")) {
             Answer::Yes => {}
             Answer::No => return Err(Failure::new(format!("{pack} was not installed; nothing was changed"))),
             Answer::NobodyThere => {

@@ -50,7 +50,7 @@ fn available(session: &Session, args: &Packs) -> Result<u8, Failure> {
     let trust = (&args.trust).into();
     let mut options = Options { index_url: args.index_url.clone(), mode, trust, ..Options::new(session.start.clone()) };
     let load = |options: &Options| Session::block_on(installer.index(&project, options));
-    let loaded = session.with_index(&mut options, unconfirmed, load)??;
+    let loaded = Session::with_index(&mut options, unconfirmed, load)??;
     if let Some(warning) = &loaded.warning {
         session.ui.warn(warning);
     }

@@ -148,7 +148,7 @@ fn a_threshold_is_not_met_by_one_key_twice() {
     let repository = Repository::new();
     let (second, extra) = repository.key("second");
     repository.change(RoleName::Timestamp, &[second], Some(2), &[]);
-    repository.sign_with(&[extra.clone()]);
+    repository.sign_with(&[extra]);
     let files = repository.files();
     let machine = Machine::new();
     machine.serve(&files);
@@ -192,7 +192,7 @@ fn keys_are_rotated_and_revoked() {
     let mut stolen = repository.files();
     let targets = "metadata/3.targets.json";
     repository.resign_as(&mut stolen, targets, "targets", |signed| {
-        signed["targets"]["x"] = json!({ "length": 1, "hashes": { "sha256": "0".repeat(64) } })
+        signed["targets"]["x"] = json!({ "length": 1, "hashes": { "sha256": "0".repeat(64) } });
     });
     repository.describe_again(&mut stolen, 3);
     machine.serve(&stolen);
@@ -234,7 +234,7 @@ fn truncated_endless_and_swapped_downloads() {
         let length = files[name].len();
         for (what, bytes) in [
             ("cut", files[name][..length - 7].to_vec()),
-            ("long", [&files[name][..], &[b' '; 40 << 20]].concat()),
+            ("long", [&files[name][..], &vec![b' '; 40 << 20]].concat()),
             ("swapped", files[name].iter().rev().copied().collect()),
             ("one bit", {
                 let mut bytes = files[name].clone();
