@@ -7,7 +7,6 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
@@ -25,7 +24,7 @@ pub const METADATA: &str = "metadata";
 pub const TARGETS: &str = "targets";
 
 /// The top-level roles.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RoleName {
     /// Says which keys sign for which role.
@@ -78,7 +77,7 @@ impl fmt::Display for RoleName {
 
 /// A file of metadata: what is said, and who signed it. What is said stays the value that was read, because the signatures are over
 /// all of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Envelope {
     /// The signatures over the canonical JSON of `signed`.
     pub signatures: Vec<Signature>,
@@ -130,7 +129,7 @@ impl Envelope {
 }
 
 /// One signature.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signature {
     /// The id of the key.
     pub keyid: String,
@@ -139,7 +138,7 @@ pub struct Signature {
 }
 
 /// Which keys sign for which role.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Root {
     #[serde(rename = "_type")]
     kind: RoleName,
@@ -212,7 +211,7 @@ impl Root {
 }
 
 /// The keys of a role.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Role {
     /// The ids of the keys.
     pub keyids: Vec<String>,
@@ -221,7 +220,7 @@ pub struct Role {
 }
 
 /// A public key as metadata has it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Key {
     /// `ed25519`; keys of other types are carried and never counted.
     pub keytype: String,
@@ -334,7 +333,7 @@ impl From<PublicKey> for String {
 }
 
 /// Timestamp and snapshot: which files of metadata are the current ones.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Listing {
     #[serde(rename = "_type")]
     kind: RoleName,
@@ -359,7 +358,7 @@ impl Listing {
 }
 
 /// A file of metadata, named by another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MetaFile {
     /// Its version.
     pub version: u64,
@@ -372,7 +371,7 @@ pub struct MetaFile {
 }
 
 /// Which files there are.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Targets {
     #[serde(rename = "_type")]
     kind: RoleName,
@@ -404,7 +403,7 @@ impl Targets {
 }
 
 /// A file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TargetFile {
     /// In bytes.
     pub length: u64,
@@ -424,11 +423,10 @@ impl TargetFile {
 }
 
 /// Digests of a file; sha256 is the one that counts here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hashes {
     /// Hex digits.
     #[serde(with = "bare")]
-    #[schemars(with = "String")]
     pub sha256: Sha256,
     /// Others, not looked at.
     #[serde(flatten)]
