@@ -1,5 +1,6 @@
 //! The documentation is true: its commands print what it says, its code compiles, its examples are valid, its links lead somewhere,
 //! and its reference pages leave nothing out. `UPDATE_DOCS=1` writes what the commands print into the pages; read the difference.
+//! `UPDATE_DOCS=all` also renews what differs from run to run: sizes, digests, times.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of this program is tests")]
 
