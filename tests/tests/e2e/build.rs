@@ -149,6 +149,31 @@ fn what_could_be_better_is_a_warning_with_a_name() {
     build(&project, &["--allow", "wide-paths"]).fails_with(2).says("the lints are undocumented-tool, ");
 }
 
+/// Of each kind of lint a pack that it was made for; the rest is in the tests of `build::lint`.
+#[test]
+fn what_a_model_or_a_grant_could_not_bear_is_told() {
+    type Change = (&'static str, &'static str, &'static str, &'static str);
+    let cases: [Change; 4] = [
+        ("code", "Tells how many people starred a repository on GitHub.", "Stars", "[undocumented-tool]"),
+        ("manifest", "\"api.github.com\"", "\"*.github.com\"", "every host below github.com"),
+        (
+            "code",
+            "\"{\\\"type\\\": \\\"object\\\", \\\"additionalProperties\\\"",
+            "\"{\\\"type\\\": \\\"object\\\", \\\"anyOf\\\": [{}], \\\"additionalProperties\\\"",
+            "[schema-root]",
+        ),
+        ("manifest", "methods = [\"GET\"]", "methods = [\"GET\", \"DELETE\"]", "[wide-method]"),
+    ];
+    for (file, from, to, told) in cases {
+        let changed = in_c(|manifest, code| match file {
+            "code" => (manifest, code.replace(from, to)),
+            _ => (manifest.replace(from, to), code),
+        });
+        let Some(project) = changed else { return };
+        build(&project, &["--deny-warnings"]).fails_with(1).says(told).explains(&["1 warning"]);
+    }
+}
+
 #[test]
 fn programs_read_what_was_built() {
     let Some(project) = in_c(|manifest, code| (manifest, code)) else { return };
