@@ -11,6 +11,7 @@ mod reference;
 /// The packs that the pages show, compiled and tested as a pack's author would natively.
 #[allow(unreachable_pub, clippy::needless_pass_by_value, reason = "the code of a crate of its own")]
 mod packs {
+    mod chat;
     pub(super) mod stars;
     mod words;
 }
