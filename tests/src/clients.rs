@@ -1,11 +1,11 @@
 //! The outside programs that `cargo xtask clients` installs, and how they are run: the official MCP clients, driven by the programs
 //! in `tests/clients/`, and anything else that is installed there.
 
-use std::{env, fs, path::PathBuf};
+use std::{collections::BTreeMap, env, fs, path::PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::{Gateway, Project, Run, artifacts};
+use crate::{Gateway, Project, Run, artifacts, described::Description};
 
 /// The installed programs.
 pub struct Clients {
@@ -68,7 +68,8 @@ impl Clients {
     #[allow(clippy::print_stdout, reason = "what is skipped on a machine is said")]
     pub fn find() -> Option<Self> {
         let dir = artifacts::clients();
-        let missing = ["node", "python", "sdks"].iter().find(|group| !dir.join(group).join(".stamp").is_file());
+        let missing =
+            ["node", "python", "sdks", "descriptions"].iter().find(|group| !dir.join(group).join(".stamp").is_file());
         let Some(group) = missing else { return Some(Self { dir }) };
         let why = format!("{} is not installed: `cargo xtask clients` does that", dir.join(group).display());
         let required = env::var_os("RIG_TEST_CLIENTS").is_some_and(|value| value == "required");
@@ -93,6 +94,35 @@ impl Clients {
     /// Python with the services' official SDKs.
     pub(crate) fn sdk_python(&self) -> PathBuf {
         self.dir.join("sdks/venv/bin/python")
+    }
+
+    /// A service's published description of its API, by the name of its file.
+    #[must_use]
+    pub fn description(&self, file: &str) -> Description {
+        Description::read(&self.dir.join("descriptions").join(file))
+    }
+
+    /// One of Google's, which its SDK carries.
+    #[must_use]
+    pub fn google_description(&self, file: &str) -> Description {
+        let lib = self.dir.join("sdks/venv/lib");
+        let pythons = fs::read_dir(&lib).unwrap_or_else(|error| panic!("{}: {error}", lib.display()));
+        let documents = "site-packages/googleapiclient/discovery_cache/documents";
+        let mut found = pythons.filter_map(Result::ok).map(|python| python.path().join(documents).join(file));
+        Description::read(
+            &found.find(|path| path.is_file()).unwrap_or_else(|| panic!("no {file} in {}", lib.display())),
+        )
+    }
+
+    /// Stripe's, as far as its SDK says it: of these services.
+    #[must_use]
+    pub fn stripe_description(&self, services: &[&str]) -> Description {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let run = Run::new(self.sdk_python(), home.path(), BTreeMap::new(), Vec::new());
+        let program = concat!(env!("CARGO_MANIFEST_DIR"), "/sdks/stripe_openapi.py");
+        let output = run.args(["-B", program]).args(services).output();
+        output.ok();
+        Description::of(output.json())
     }
 
     /// Connects a client to rig in a project, has it do the steps, and returns what it saw. What a plan and its steps can say

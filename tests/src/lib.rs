@@ -6,6 +6,7 @@
 //! - [`IndexServer`]: serves an index and its components over loopback HTTP, as badly as a test wants.
 //! - [`Gateway`]: a running `rig serve`, and plain HTTP to it. [`Talk`]: `rig serve mcp` over its pipes. [`Clients`]: the official MCP clients and other outside programs.
 //! - [`sdk`]: the services' official SDKs, to hold what a pack sends against what they send.
+//! - [`described`]: the services' descriptions of their APIs, to hold it against them.
 //! - [`packs`]: components and indexes to install, good and bad. [`guest`]: packs that do what a test writes down in text.
 //! - [`console`]: the commands of the documentation and what it says they print.
 //!
@@ -34,6 +35,7 @@ mod tls;
 mod upstream;
 
 pub mod console;
+pub mod described;
 pub mod guest;
 pub mod packs;
 pub mod sdk;

@@ -54,6 +54,11 @@ impl Run {
         self
     }
 
+    /// The value of a variable in this run.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        self.env.get(name).map(String::as_str)
+    }
+
     /// Leaves a variable out of this run.
     pub fn without_env(mut self, name: &str) -> Self {
         self.env.remove(name);

@@ -1,6 +1,10 @@
 //! What `rig build` needs of the machine in a test: the compilers that `cargo xtask` installed, and the user's own cargo.
 
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
 
 use crate::{artifacts, run::Run};
 
@@ -21,6 +25,19 @@ pub fn for_builds(run: Run) -> Run {
         if let Ok(value) = env::var(name) {
             run = run.env(name, &value);
         }
+    }
+    run
+}
+
+/// As [`for_builds`] for somebody else: cargo's folder and that of the compilers have other names, in this folder. They are the same
+/// folders under them, because filling others takes minutes; what a build writes down is the name.
+pub fn for_builds_of_another(run: Run, folder: &Path) -> Run {
+    let mut run = for_builds(run);
+    for name in ["CARGO_HOME", "RIG_TOOLCHAINS"] {
+        let other = folder.join(name.to_lowercase());
+        let shared = run.value(name).expect("set above").to_owned();
+        symlink(shared, &other).expect("a folder to link in");
+        run = run.env(name, other.to_str().expect("a path in UTF-8"));
     }
     run
 }

@@ -1,5 +1,8 @@
 //! Installs the outside programs that the tests and the bench run against rig: the official MCP clients, the conformance suite,
-//! schemathesis, and the official SDKs of the services that the packs talk to. What is installed is pinned with hashes in `tests/clients/`; nothing is installed outside the target folder.
+//! schemathesis, and of the services that the packs talk to the official SDKs and the published descriptions. What is installed is pinned
+//! with hashes in `tests/clients/`; nothing is installed outside the target folder.
+
+mod descriptions;
 
 use std::{
     env, fs,
@@ -21,21 +24,27 @@ struct Group {
     name: &'static str,
     /// The files that pin everything. Copied to where the installation is.
     pins: &'static [&'static str],
-    /// A program that is there when all is installed, in the group's folder.
-    program: &'static str,
+    /// Whether all is installed in the group's folder.
+    is_whole: fn(&Path) -> bool,
     install: fn(&Path) -> Result<(), Fail>,
 }
 
-const GROUPS: [Group; 3] = [
+const GROUPS: [Group; 4] = [
     Group {
         name: "node",
         pins: &["package.json", "package-lock.json"],
-        program: "node_modules/.bin/node",
+        is_whole: |dir| runs(&dir.join("node_modules/.bin/node")),
         install: install_node,
     },
-    Group { name: "python", pins: &["requirements.txt"], program: "venv/bin/python", install: install_python },
+    Group { name: "python", pins: &["requirements.txt"], is_whole: has_python, install: install_python },
     // Apart from `python`: the SDKs hold back packages that the others need newer.
-    Group { name: "sdks", pins: &["requirements.txt"], program: "venv/bin/python", install: install_python },
+    Group { name: "sdks", pins: &["requirements.txt"], is_whole: has_python, install: install_python },
+    Group {
+        name: "descriptions",
+        pins: &[descriptions::PINS],
+        is_whole: descriptions::are_there,
+        install: descriptions::install,
+    },
 ];
 
 /// Where the outside programs are, for those who run them.
@@ -74,7 +83,7 @@ impl Group {
         let pins = self.pins_hash(&sources)?;
         // Written last and removed first: a stamp stands for a whole installation.
         let stamp = dir.join(".stamp");
-        if fs::read_to_string(&stamp).is_ok_and(|text| text == pins) && runs(&dir.join(self.program)) {
+        if fs::read_to_string(&stamp).is_ok_and(|text| text == pins) && (self.is_whole)(&dir) {
             println!("{} is as pinned", dir.display());
         } else {
             let _ = fs::remove_file(&stamp);
@@ -84,8 +93,8 @@ impl Group {
             }
             println!("installing what {} pins into {}", sources.display(), dir.display());
             (self.install)(&dir)?;
-            if !runs(&dir.join(self.program)) {
-                return Err(Fail::new(format!("{} does not run on this machine", dir.join(self.program).display())));
+            if !(self.is_whole)(&dir) {
+                return Err(Fail::new(format!("what is in {} does not run on this machine", dir.display())));
             }
             fs::write(&stamp, pins).map_err(Fail::io("write", &stamp))?;
         }
@@ -119,6 +128,10 @@ fn link_programs(sources: &Path, dir: &Path) -> Result<(), Fail> {
         }
     }
     Ok(())
+}
+
+fn has_python(dir: &Path) -> bool {
+    runs(&dir.join("venv/bin/python"))
 }
 
 fn runs(program: &Path) -> bool {
@@ -164,6 +177,10 @@ mod tests {
         Ok(())
     }
 
+    fn is_whole(dir: &Path) -> bool {
+        runs(&dir.join("program"))
+    }
+
     #[test]
     fn what_is_pinned_is_installed_once_and_again_when_the_pins_change() {
         let _alone = run::alone();
@@ -173,7 +190,7 @@ mod tests {
         fs::write(sources.join("pins"), "one").unwrap();
         fs::write(sources.join("client.mjs"), "// ours").unwrap();
         let checkout = Checkout::at(scratch.path().to_owned(), scratch.path().join("target"));
-        let group = Group { name: "some", pins: &["pins"], program: "program", install: note };
+        let group = Group { name: "some", pins: &["pins"], is_whole, install: note };
         let dir = folder(&checkout).join("some");
         let installs = || {
             group.install(&checkout).unwrap();
@@ -196,7 +213,7 @@ mod tests {
         fs::create_dir_all(&sources).unwrap();
         fs::write(sources.join("pins"), "one").unwrap();
         let checkout = Checkout::at(scratch.path().to_owned(), scratch.path().join("target"));
-        let install = |install| Group { name: "some", pins: &["pins"], program: "program", install }.install(&checkout);
+        let install = |install| Group { name: "some", pins: &["pins"], is_whole, install }.install(&checkout);
         install(note).unwrap();
         let stamp = folder(&checkout).join("some/.stamp");
         assert!(stamp.is_file());

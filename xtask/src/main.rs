@@ -32,7 +32,7 @@ Usage: cargo xtask <TASK>
   demo            Build everything, then install packs into a scratch project and call their tools
   test [NAME…]    Check the format, lints, tests and licences; with names, run only the tests that match
   bench [ARG…]    Measure the call pipeline and the gateway in a release build
-  clients         Install the outside programs of the tests: MCP clients, the conformance suite, schemathesis
+  clients         Install what the tests use of others: MCP clients, conformance suite, schemathesis, SDKs and API descriptions
   dist [--dev]    Build a rig that carries the published example packs: target/dist/rig, or quickly target/dist-dev/rig
   build-packs     Build the example packs and an index of them into target/packs
   help            Show this text

@@ -37,14 +37,36 @@ fn a_pack_is_the_same_bytes_from_another_folder() {
     let manifest = format!("{before}members = [\"example-packs/echo\", \"sdk\", \"sdk/macros\"]{rest}");
     fs::write(other.join("Cargo.toml"), manifest).unwrap();
 
-    let run = toolchains::for_builds(project.run(["build", "somewhere/else/example-packs/echo", "-o", "echo.wasm"]));
-    let output = run.timeout(LIMIT).output();
+    let run = project.run(["build", "somewhere/else/example-packs/echo", "-o", "echo.wasm"]);
+    let output = toolchains::for_builds_of_another(run, project.root()).timeout(LIMIT).output();
     output.ok();
     let built = fs::read(project.dir().join("echo.wasm")).unwrap();
     output.shows(&format!("{} bytes", built.len()));
     assert!(built == packs::built("echo"), "{} and {} bytes that differ", built.len(), packs::built("echo").len());
     let named = project.root().to_str().unwrap();
     assert!(!String::from_utf8_lossy(&built).contains(named), "it names a folder of this machine");
+}
+
+/// What an author and whoever checks their pack do: both have a folder, a user and a home of their own, and no checkout of rig.
+#[test]
+fn a_new_pack_is_the_same_bytes_for_somebody_else() {
+    let built = ["ann/a", "users/somebody with a longer name/b"].map(|folder| {
+        let project = Project::empty();
+        let dir = project.dir().join(folder);
+        fs::create_dir_all(&dir).unwrap();
+        project.run(["new", "pack"]).in_dir(&dir).output().ok();
+        let home = dir.join("home");
+        let run = project.run(["build", "pack", "-o", "pack.wasm"]).in_dir(&dir);
+        let run = toolchains::for_builds_of_another(run, &dir).env("HOME", home.to_str().unwrap());
+        run.env("RIG_HOME", home.join("rig").to_str().unwrap()).timeout(LIMIT).output().ok();
+        let bytes = fs::read(dir.join("pack.wasm")).unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        // In the messages of panics, and by a name that is the same everywhere.
+        assert!(text.contains("/sdk/src/"), "the name of a source file is in it, so that a folder could be");
+        assert!(!text.contains(project.root().to_str().unwrap()), "it names a folder of this machine");
+        bytes
+    });
+    assert!(built[0] == built[1], "{} and {} bytes that differ", built[0].len(), built[1].len());
 }
 
 #[test]
@@ -55,8 +77,8 @@ fn a_pack_in_c_is_the_same_bytes_from_another_folder() {
     let project = Project::new();
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     copy(&checkout.join("example-packs/languages/c"), &project.dir().join("somewhere/else"));
-    let run = toolchains::for_builds(project.run(["build", "somewhere/else", "-o", "c.wasm", "--offline"]));
-    run.timeout(LIMIT).output().ok();
+    let run = project.run(["build", "somewhere/else", "-o", "c.wasm", "--offline"]);
+    toolchains::for_builds_of_another(run, project.root()).timeout(LIMIT).output().ok();
     let built = fs::read(project.dir().join("c.wasm")).unwrap();
     assert!(built == packs::built("stars-c"), "{} and {} bytes", built.len(), packs::built("stars-c").len());
 }
@@ -69,12 +91,58 @@ fn what_is_no_pack_is_told() {
         "empty/rig-pack.toml",
         "[pack]\nid = \"x\"\nversion = \"1.0.0\"\ndisplay-name = \"X\"\ndescription = \"x\"\n",
     );
+    for command in ["build", "test"] {
+        project.rig(&[command, "."]).fails_with(1).explains(&["rig-pack.toml cannot be read", "rig new"]);
+    }
     let output = project.rig(&["build", "empty"]);
     output.fails_with(1).explains(&["holds no source of a pack", "app.py (Python)", "pack.js (JavaScript)"]);
     project.write("empty/app.py", "import nothing_of_that_name\n");
     if toolchains::has_built("stars-python") {
         let output = toolchains::for_builds(project.run(["build", "empty"])).timeout(LIMIT).output();
         output.fails_with(1).explains(&["the package `empty` does not compile", "nothing_of_that_name"]);
+    }
+}
+
+/// Mistakes that only a running pack shows are told when it is built, and where they are.
+#[test]
+fn what_is_wrong_in_a_definition_is_told() {
+    let cases = [
+        (
+            "js",
+            "pack.js",
+            "risk: \"read\"",
+            "risk: \"reed\"",
+            "`risk` is read, write, infra, money, destructive, not reed",
+        ),
+        (
+            "python",
+            "app.py",
+            "risk=\"read\"",
+            "risk=\"reed\"",
+            "risk is read, write, infra, money, destructive, not reed",
+        ),
+        (
+            "c",
+            "pack.c",
+            "static bool get",
+            "__attribute__((constructor)) static void early(void) { __builtin_trap(); }\nstatic bool get",
+            "the pack was run to ask it for its tools, and did not tell them",
+        ),
+    ];
+    for (language, file, from, to, told) in cases {
+        if !toolchains::has_built(&format!("stars-{language}")) {
+            continue;
+        }
+        let project = Project::empty();
+        project.rig(&["new", "pack", "--lang", language]).ok();
+        let path = project.dir().join("pack").join(file);
+        let source = fs::read_to_string(&path).unwrap();
+        assert!(source.contains(from), "{source}");
+        fs::write(path, source.replacen(from, to, 1)).unwrap();
+        let run = project.run(["build", "pack"]).env("RUST_BACKTRACE", "1");
+        let output = toolchains::for_builds(run).timeout(LIMIT).output();
+        output.fails_with(1).says(told);
+        assert!(!output.stderr.contains("tack backtrace"), "{output}");
     }
 }
 
@@ -125,6 +193,31 @@ fn what_could_be_better_is_a_warning_with_a_name() {
     build(&project, &allowed).fails_with(1).explains(&["1 warning"]);
     build(&project, &[&allowed[..], &["--allow", "undocumented-parameter"]].concat()).ok();
     build(&project, &["--allow", "wide-paths"]).fails_with(2).says("the lints are undocumented-tool, ");
+}
+
+/// Of each kind of lint a pack that it was made for; the rest is in the tests of `build::lint`.
+#[test]
+fn what_a_model_or_a_grant_could_not_bear_is_told() {
+    type Change = (&'static str, &'static str, &'static str, &'static str);
+    let cases: [Change; 4] = [
+        ("code", "Tells how many people starred a repository on GitHub.", "Stars", "[undocumented-tool]"),
+        ("manifest", "\"api.github.com\"", "\"*.github.com\"", "every host below github.com"),
+        (
+            "code",
+            "\"{\\\"type\\\": \\\"object\\\", \\\"additionalProperties\\\"",
+            "\"{\\\"type\\\": \\\"object\\\", \\\"anyOf\\\": [{}], \\\"additionalProperties\\\"",
+            "[schema-root]",
+        ),
+        ("manifest", "methods = [\"GET\"]", "methods = [\"GET\", \"DELETE\"]", "[wide-method]"),
+    ];
+    for (file, from, to, told) in cases {
+        let changed = in_c(|manifest, code| match file {
+            "code" => (manifest, code.replace(from, to)),
+            _ => (manifest.replace(from, to), code),
+        });
+        let Some(project) = changed else { return };
+        build(&project, &["--deny-warnings"]).fails_with(1).says(told).explains(&["1 warning"]);
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
-//! The packs for real services, called through a gateway: what they send is what the service's official SDK sends, what they answer
-//! fits their schemas, and what the service refuses is told. Here is what the tests of all packs share.
+//! The packs for real services, called through a gateway: what they send is what the service's official SDK sends and what the service
+//! describes, what they answer fits their schemas, and what the service refuses is told. Here is what the tests of all packs share.
 
 mod airtable;
+mod described;
 mod elevenlabs;
 mod github;
 mod google;
@@ -19,8 +20,13 @@ use rig_tests::{
 };
 use serde_json::{Value, json};
 
+/// The packs.
+const ALL: [&str; 10] =
+    ["airtable", "elevenlabs", "github", "google", "notion", "sendgrid", "slack", "stripe", "supabase", "twilio"];
+
 /// A gateway with one pack installed, whose hosts a stand-in answers for, and the service's SDK beside it.
 pub(crate) struct Service {
+    pack: String,
     upstream: Upstream,
     gateway: Gateway,
     sdk: Option<Sdk>,
@@ -43,7 +49,7 @@ impl Service {
         }
         let gateway = Gateway::start(&project);
         let sdk = Clients::find().map(|clients| Sdk::new(&clients, &upstream, pack, settings));
-        Self { upstream, gateway, sdk, _project: project }
+        Self { pack: pack.to_owned(), upstream, gateway, sdk, _project: project }
     }
 
     /// Answers all requests to a host.
@@ -87,7 +93,8 @@ impl Service {
         self.gateway.request(method, path, &[("content-type", "application/json")], b"").json()
     }
 
-    /// Calls the tool, has the SDK do the same, and holds what they sent against each other. Answers the tool's output.
+    /// Calls the tool, has the SDK do the same, and holds what they sent against each other, and against the description. Answers the
+    /// tool's output.
     #[track_caller]
     pub(crate) fn sends_what_the_sdk_sends(&self, tool: &str, args: &Value, allowed: &[Allowed<'_>]) -> Value {
         self.upstream.forget();
@@ -95,6 +102,7 @@ impl Service {
         let ours = self.upstream.requests();
         if let Some(sdk) = &self.sdk {
             println!("{tool} {args}");
+            described::check(&self.pack, tool, args, &ours);
             sdk::compare(&ours, &sdk.drive(&self.upstream, tool, args), allowed);
         }
         output

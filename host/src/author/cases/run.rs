@@ -300,8 +300,10 @@ impl Bench {
             depth: 0,
             client: None,
         };
+        // Before the call, whose time is the pack's: a large runtime takes long to compile. What does not compile, the call reports.
+        let _ = caller.prepare().await;
         let ended = caller.call(request, CancellationToken::new()).await;
-        // Compiled at its first call, and kept for all others.
+        // Compiled at the first call, and kept for all others.
         self.compiled.adopt(caller.snapshot());
         outcome.log = ended.record.log.lines.iter().map(|line| format!("{} {}", line.level, line.message)).collect();
         Ok(ended.answer.into_result())

@@ -30,10 +30,38 @@ fn answer(request: &Recorded) -> Reply {
     }
 }
 
-#[test]
-fn every_tool_sends_what_the_sdk_sends() {
+pub(super) fn setup() -> Service {
     let service = Service::start("github", &[("GITHUB_TOKEN", TOKEN)]);
     service.on(HOST, answer);
+    service
+}
+
+/// Every tool with all of its arguments, and which of them it requires.
+pub(super) fn calls() -> [(&'static str, &'static [&'static str], Value); 4] {
+    let repo = "octo/hello";
+    [
+        (
+            "github.issues.create",
+            &["repo", "title"],
+            json!({ "repo": repo, "title": "T \u{1F44B}", "body": "", "labels": ["bug", "a b"] }),
+        ),
+        (
+            "github.issues.comment",
+            &["repo", "issue_number", "body"],
+            json!({ "repo": repo, "issue_number": 7, "body": "Me too \u{1F44B}" }),
+        ),
+        (
+            "github.pulls.create",
+            &["repo", "title", "head"],
+            json!({ "repo": repo, "title": "T", "head": "o:fix", "base": "release/1.0", "body": "B" }),
+        ),
+        ("github.pulls.list", &["repo"], json!({ "repo": repo, "state": "all", "limit": 2 })),
+    ]
+}
+
+#[test]
+fn every_tool_sends_what_the_sdk_sends() {
+    let service = setup();
     let repository = Allowed { part: Part::Request("GET /repos/*/*"), why: "the SDK looks the repository up first" };
     let issue = Allowed { part: Part::Request("GET /repos/*/*/issues/*"), why: "the SDK looks the issue up first" };
     let common = [

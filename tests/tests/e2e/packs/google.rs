@@ -34,7 +34,7 @@ fn with_key(key: &Value) -> Service {
 }
 
 /// A gateway that has a token already, so that what follows is the service's requests alone.
-fn setup() -> Service {
+pub(super) fn setup() -> Service {
     let service = with_key(&key());
     service.output("google.drive.files.list", &json!({}));
     service.upstream.forget();
@@ -68,7 +68,7 @@ fn answer(request: &Recorded) -> Reply {
     }
 }
 
-fn calls() -> [(&'static str, &'static [&'static str], Value); 3] {
+pub(super) fn calls() -> [(&'static str, &'static [&'static str], Value); 3] {
     [
         (
             "google.sheets.values.get",

@@ -63,7 +63,7 @@ impl Service {
     }
 
     /// The requests of a call, whatever becomes of it.
-    fn requests_of(&self, tool: &str, args: &Value) -> Vec<Recorded> {
+    pub(super) fn requests_of(&self, tool: &str, args: &Value) -> Vec<Recorded> {
         self.upstream.forget();
         self.call(tool, args);
         self.upstream.requests()

@@ -16,8 +16,15 @@ fn service() -> Service {
     Service::start("notion", &[("NOTION_TOKEN", TOKEN)])
 }
 
+/// A gateway, and Notion where everything that is asked for exists.
+pub(super) fn setup() -> Service {
+    let service = service();
+    service.on(HOST, answer);
+    service
+}
+
 /// Every tool with what it requires, and all of its arguments.
-fn calls() -> [(&'static str, &'static [&'static str], Value); 4] {
+pub(super) fn calls() -> [(&'static str, &'static [&'static str], Value); 4] {
     let properties = json!({
         "Name": { "title": [{ "text": { "content": "Grüße \u{1F44B} \"\\\n" } }] }, "Price": { "number": 2.5 },
         "Due": { "date": null }, "Tags": { "multi_select": [] }
@@ -121,7 +128,7 @@ fn every_tool_sends_what_the_sdk_sends() {
     service.on(HOST, answer);
     let more = [
         ("notion.pages.create", json!({ "parent": { "page_id": PAGE } })),
-        ("notion.pages.create", json!({ "parent": {}, "properties": {}, "children": [] })),
+        ("notion.pages.create", json!({ "parent": { "page_id": PAGE }, "properties": {}, "children": [] })),
         ("notion.pages.update", json!({ "page_id": PAGE.replace('-', "") })),
         ("notion.pages.update", json!({ "page_id": "a b", "properties": {} })),
         ("notion.databases.query", json!({ "database_id": DATABASE })),

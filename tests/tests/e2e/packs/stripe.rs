@@ -11,7 +11,7 @@ use super::Service;
 const HOST: &str = "api.stripe.com";
 const KEY: &str = "sk_test_4eC39HqLyjWDarjtT1zdp7dc";
 
-fn setup() -> Service {
+pub(super) fn setup() -> Service {
     let service = Service::start("stripe", &[("STRIPE_API_KEY", KEY)]);
     service.on(HOST, answer);
     service
@@ -69,7 +69,7 @@ fn answer(request: &Recorded) -> Reply {
 }
 
 /// Every tool with all of its arguments, and which of them it requires.
-fn calls() -> [(&'static str, &'static [&'static str], Value); 8] {
+pub(super) fn calls() -> [(&'static str, &'static [&'static str], Value); 8] {
     let customer = "cus_NffrFeUfNV2Hib";
     [
         (

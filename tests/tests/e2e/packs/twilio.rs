@@ -54,7 +54,7 @@ fn answer(request: &Recorded) -> Reply {
 }
 
 /// Every tool with all of its arguments, and which of them it requires.
-fn calls() -> [(&'static str, &'static [&'static str], Value); 5] {
+pub(super) fn calls() -> [(&'static str, &'static [&'static str], Value); 5] {
     let (to, from, service) = ("+15558675310", "+15017122661", "VA0123456789abcdef0123456789abcdef");
     [
         ("twilio.sms.send", &["to", "body"], json!({ "to": to, "from_": from, "body": "a&b = ü \u{1F600} +1" })),
