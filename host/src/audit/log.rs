@@ -13,7 +13,7 @@ use std::{
 };
 
 use rig_specs::Sha256;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, config::DbConfig, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, Statement, config::DbConfig, params};
 
 use super::{
     AuditError,
@@ -111,9 +111,12 @@ impl Log {
             let before = head(connection)?;
             let mut at = before;
             let mut rows = left.rows(place, most.min(until.saturating_sub(place.rows)));
+            // Looked up once: finding a prepared statement by its text costs a tenth of running it.
+            let mut statement = connection.prepare_cached(INSERT)?;
             while let Some(row) = rows.next().map_err(unread)? {
-                at = insert(connection, at, &row, buffer)?;
+                at = insert_with(&mut statement, at, &row, buffer)?;
             }
+            drop(statement);
             if rows.place() != place {
                 set_journal(connection, left.id(), rows.place())?;
             }
@@ -168,9 +171,18 @@ pub(super) fn insert(
     row: &View<'_>,
     buffer: &mut Vec<u8>,
 ) -> rusqlite::Result<Link> {
+    insert_with(&mut *connection.prepare_cached(INSERT)?, before, row, buffer)
+}
+
+fn insert_with(
+    statement: &mut Statement<'_>,
+    before: Link,
+    row: &View<'_>,
+    buffer: &mut Vec<u8>,
+) -> rusqlite::Result<Link> {
     let seq = before.seq + 1;
     let hash = row.hash(seq, &before.hash, buffer);
-    connection.prepare_cached(INSERT)?.execute(params![
+    statement.execute(params![
         as_sql(seq),
         row.event,
         row.at,
