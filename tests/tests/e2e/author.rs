@@ -116,6 +116,17 @@ fn published_to_a_folder_and_installed_from_it() {
     fresh.install(&["echo"]);
     assert_eq!(fresh.locked("echo").version.to_string(), "0.1.0", "what is withdrawn is chosen no more");
     fresh.rig(&["install", "echo@0.2.0", "--yes"]).fails_with(1);
+
+    // What stands in the output can be passed on, and the folder is enough.
+    let inner = project.dir().join("inner");
+    fs::create_dir(&inner).unwrap();
+    let run = project.run(["publish", "../newer.wasm", "--to", "../new/packs"]).in_dir(&inner);
+    run.output().ok().shows(&format!("--index-url {}", project.dir().join("new/packs").join(FILE).display()));
+    let reader = Project::empty();
+    let indexes = project.dir().join("new/packs");
+    reader.rig(&["init", "--index-url", indexes.to_str().unwrap()]).ok();
+    reader.rig(&["install", "echo", "--yes"]).ok();
+    assert_eq!(reader.locked("echo").version.to_string(), "0.2.0");
 }
 
 #[test]
