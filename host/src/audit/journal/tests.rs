@@ -1,3 +1,5 @@
+//! Rows come back from a journal as they were put in, around its end too, and nothing that was changed is believed.
+
 use jiff::Timestamp;
 
 use super::*;
