@@ -1,16 +1,17 @@
 //! What a guest in an endless loop costs its neighbours: the longest answer of one connection beside as many loops as there are lanes
-//! and beside many more.
+//! and beside many more. And how long such a guest runs on when its caller goes away.
 
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
     Failure,
     figures::{Bound, Figure},
     load::Load,
+    measure::median,
     process::{Scratch, Server},
 };
 
@@ -20,8 +21,12 @@ const LOOPS: [usize; 3] = [0, 1, 8];
 /// What a loop may delay another call by, in milliseconds.
 const DELAY: f64 = 20.0;
 
-/// How long each is measured: shorter than the time limit of a call, so that the loops outlive it.
-const MILLIS: u64 = 5_000;
+/// How long each is measured: shorter than the time limit of the loops' pack, so that they outlive it.
+const MILLIS: u64 = 3_500;
+
+/// Within how many milliseconds a guest stops whose caller went away, and how often that is tried.
+const STOP: f64 = 50.0;
+const TRIES: usize = 50;
 
 /// Measures the longest answers.
 pub(crate) fn measure(scratch: &Scratch, args: &str) -> Result<Vec<Figure>, Failure> {
@@ -50,7 +55,43 @@ pub(crate) fn measure(scratch: &Scratch, args: &str) -> Result<Vec<Figure>, Fail
         let bound = (count > 0).then_some(Bound::AtMost(DELAY));
         figures.push(Figure { name, value: longest, unit: "ms", bound });
     }
+    figures.extend(stopping(scratch)?);
     Ok(figures)
+}
+
+/// How long a guest in an endless loop runs on when its caller goes away, as the gateway's own count of calls in flight shows it. The
+/// time to ask for that count is in it.
+fn stopping(scratch: &Scratch) -> Result<[Figure; 2], Failure> {
+    let gateway = Server::rig(scratch, &["serve", "--port", "0"])?;
+    let mut times = Vec::with_capacity(TRIES);
+    for _ in 0..TRIES {
+        let caller = begin_loop(&gateway)?;
+        while in_flight(&gateway)? == 0 {}
+        let gone = Instant::now();
+        drop(caller);
+        while in_flight(&gateway)? > 0 {}
+        times.push(gone.elapsed().as_secs_f64() * 1e3);
+    }
+    let longest = times.iter().copied().fold(0.0, f64::max);
+    let middle = median(times);
+    println!("a guest whose caller went away stops after {middle:.1} ms, at most {longest:.1} ms");
+    let longest = Figure {
+        name: "a guest whose caller went away runs on".into(),
+        value: longest,
+        unit: "ms",
+        bound: Some(Bound::AtMost(STOP)),
+    };
+    Ok([Figure::told("a guest whose caller went away runs on, middle", middle, "ms"), longest])
+}
+
+/// The calls that run, by the gateway's own count.
+fn in_flight(gateway: &Server) -> Result<u64, Failure> {
+    let mut connection = TcpStream::connect(gateway.address)?;
+    write!(connection, "GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", gateway.address)?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer)?;
+    let count = answer.lines().find_map(|line| line.strip_prefix("rig_calls_in_flight ")?.trim().parse().ok());
+    count.ok_or_else(|| format!("no count of calls: {answer}").into())
 }
 
 fn begin_loop(gateway: &Server) -> Result<TcpStream, Failure> {

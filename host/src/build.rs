@@ -38,7 +38,9 @@ impl BuildError {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Manifest(_) => "the keys of a manifest are described in specs/rig-pack.schema.json",
+            Self::Manifest(_) => {
+                "mend that line; every key, with what it may be, stands in docs/pack-manifest.md of rig"
+            }
             Self::Unsteady(_) => "what `describe` answers may depend on nothing but the source of the pack",
             Self::Problems(_) => "mend them in rig-pack.toml or in the source, and build again",
         }

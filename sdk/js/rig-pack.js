@@ -33,6 +33,9 @@ const KINDS = {
     transient: true, timeout: true, upstream_error: false, policy_blocked: false, approval_required: false, internal_error: false,
 };
 
+/** How risky a call of a tool can be. */
+const RISKS = ["read", "write", "infra", "money", "destructive"];
+
 /** The tools of the pack, in the order in which they were defined. */
 export const defined = [];
 
@@ -50,6 +53,10 @@ export class ToolError extends Error {
 
 /** Makes a tool. */
 export function tool(definition) {
+    const { name, risk, run } = definition;
+    if (typeof name !== "string") throw new TypeError("a tool needs a `name`");
+    if (!RISKS.includes(risk)) throw new TypeError(`${name}: \`risk\` is ${RISKS.join(", ")}, not ${risk}`);
+    if (typeof run !== "function") throw new TypeError(`${name}: \`run\` is the function that a call runs`);
     defined.push(definition);
     return definition.run;
 }

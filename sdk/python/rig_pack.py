@@ -198,12 +198,17 @@ def log(message, level="info"):
         _log.write(_log.Level[level.upper()], str(message))
 
 
+RISKS = ("read", "write", "infra", "money", "destructive")
+
+
 def tool(name, *, risk, title="", tags=(), slots=(), idempotent=False, examples=(), policy_defaults=None,
          input_schema=None, output_schema=None):  # fmt: skip
     """Makes a function a tool of the pack. It stays as it is and can be called directly, for example by a test.
 
     `examples` are tuples of a description, the arguments, and if there is one to show the output.
     """
+    if risk not in RISKS:
+        raise ValueError(f"{name}: risk is {', '.join(RISKS)}, not {risk}")
 
     def register(function):
         description = inspect.cleandoc(function.__doc__ or "")

@@ -3,6 +3,9 @@
 //!
 //! Behind the program: the files one after the other, the directory as JSON, the length of the directory (8 bytes, little-endian), and
 //! [`MAGIC`]. There is one file named as an [index](crate::index::FILE), and those that it names.
+//!
+//! What stands behind a program is lost when the program is stripped or cut short. So [`attach`] also changes a mark among its
+//! constants, which stay, and a program that is to have packs and has none can tell.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -18,6 +21,34 @@ pub const TAIL: usize = 8 + MAGIC.len();
 
 /// The most bytes that a directory has: one of a thousand packs takes a tenth.
 pub const MAX_DIRECTORY: u64 = 1 << 20;
+
+/// What a program has among its constants as long as it was given no packs.
+pub const UNMARKED: [u8; 32] = *b"rig: packs behind the program: 0";
+
+/// The place in the mark that says whether packs were given, and what stands there then.
+const MARK_AT: usize = UNMARKED.len() - 1;
+const MARKED: u8 = b'1';
+
+/// Whether the mark is that of a program that was given packs. It is not held against [`UNMARKED`], which may be the same bytes in the
+/// program and marked with it.
+#[must_use]
+pub fn is_marked(mark: &[u8; UNMARKED.len()]) -> bool {
+    mark[MARK_AT] == MARKED
+}
+
+/// The program with packs behind it. None when it has no mark: it is no rig that knows of packs, or has some already.
+#[must_use]
+pub fn attach(mut program: Vec<u8>, files: &BTreeMap<String, Vec<u8>>) -> Option<Vec<u8>> {
+    let length = UNMARKED.len();
+    let starts: Vec<usize> = (0..program.len().saturating_sub(length - 1))
+        .filter(|at| program[*at] == UNMARKED[0] && program[*at..at + length] == UNMARKED)
+        .collect();
+    for at in &starts {
+        program[at + MARK_AT] = MARKED;
+    }
+    program.extend(encode(files));
+    (!starts.is_empty()).then_some(program)
+}
 
 /// What is in a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +127,18 @@ mod tests {
             BTreeMap::from([("a".to_owned(), vec![1, 2, 3]), ("b".to_owned(), vec![]), ("c".to_owned(), vec![4])]);
         let program = [b"\x7fELF and so on".to_vec(), encode(&files)].concat();
         assert_eq!(read(&program), Some(files));
+    }
+
+    #[test]
+    fn a_program_that_was_given_packs_is_marked() {
+        let files = BTreeMap::from([("a".to_owned(), vec![1])]);
+        let program = [&b"\x7fELF"[..], &UNMARKED, b"and so on"].concat();
+        let with = attach(program.clone(), &files).unwrap();
+        assert_eq!(read(&with), Some(files.clone()));
+        let mark = |program: &[u8]| is_marked(program[4..4 + UNMARKED.len()].try_into().unwrap());
+        assert_eq!((mark(&program), mark(&with)), (false, true));
+        assert_eq!(attach(with, &files), None, "once only");
+        assert_eq!(attach(b"short".to_vec(), &files), None);
     }
 
     #[test]

@@ -107,6 +107,8 @@ fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
 fn compile(command: &mut Command, dir: &Path, on_step: &mut dyn FnMut(Step)) -> Result<(), Error> {
     let package = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let shown = process::shown(command);
+    // What the tool was doing inside says nothing about the pack.
+    command.env_remove("RUST_BACKTRACE").env_remove("RUST_LIB_BACKTRACE");
     let ended = match process::run(command, None, &mut |_, line| on_step(Step::Line(line.to_owned()))) {
         Ok(ended) => ended,
         Err(Stopped::Missing) => {

@@ -1,8 +1,9 @@
 //! A `rig` that carries the published example packs, so that `rig install NAME` works at once and without a network.
 //!
 //! Which packs those are is said by the packs: all in `example-packs/` but those with `publish = false` in their manifests. They are
-//! put behind the end of the program (`rig_specs::bundle`), so the same build of rig serves with packs and without. They are not
-//! compressed: a dozen packs are a few hundredths of the program, and compressing them would save half of that.
+//! put behind the end of the program (`rig_specs::bundle`), so the same build of rig serves with packs and without: compiled in, they would
+//! take a second release build, since it is rig that builds them. `strip` cuts them off, and a rig that lost them says so; a release is
+//! stripped before. They are not compressed: a dozen packs are a few hundredths of the program, and compressing them would save half.
 
 use std::{
     collections::BTreeMap,
@@ -57,8 +58,9 @@ fn put_together(
     }
     let index = index::of(packs, generated_at.to_owned())?;
     files.insert(index::FILE.to_owned(), index.to_text().into_bytes());
-    let mut program = fs::read(rig).map_err(Fail::io("read", rig))?;
-    program.extend(bundle::encode(&files));
+    let program = fs::read(rig).map_err(Fail::io("read", rig))?;
+    let program = bundle::attach(program, &files);
+    let program = program.ok_or_else(|| Fail::new(format!("{} has no mark of a rig without packs", rig.display())))?;
 
     fs::create_dir_all(out).map_err(Fail::io("make", out))?;
     let (new, made) = (out.join(".rig.new"), out.join("rig"));
@@ -105,7 +107,7 @@ mod tests {
     fn the_packs_stand_behind_the_program() {
         let dir = tempfile::tempdir().unwrap();
         let (rig, built, out) = (dir.path().join("rig"), dir.path().join("packs"), dir.path().join("dist"));
-        fs::write(&rig, "the program").unwrap();
+        fs::write(&rig, [b"the program ", &bundle::UNMARKED[..]].concat()).unwrap();
         fs::create_dir(&built).unwrap();
         fs::write(built.join("one-1.0.0.wasm"), "component").unwrap();
         let inspected = serde_json::json!({

@@ -1,7 +1,7 @@
 //! Everything that must hold before a change is merged, in one command, with the time that each step took.
 
 use std::{
-    fmt,
+    fmt, fs,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -102,12 +102,8 @@ pub(crate) fn run(checkout: &Checkout, filters: &[String]) -> Result<(), Fail> {
             let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
             run::ok(&mut checkout.cargo(&lints))
         });
-        // Only rig-host differs with it: everything else is checked already.
-        report.step("otlp", || {
-            let lints = ["clippy", "--workspace", "--features", "rig-host/otlp", "--", "-D", "warnings"];
-            run::ok(&mut checkout.cargo(&lints))
-        });
     }
+    let otlp = if filters.is_empty() { report.step("otlp", || otlp(checkout)) } else { None };
     let rig = report.step("build", || checkout.build_rig());
     let packs = match (&rig, &toolchain) {
         (Some(rig), Some(toolchain)) => report.step("packs", || {
@@ -121,7 +117,7 @@ pub(crate) fn run(checkout: &Checkout, filters: &[String]) -> Result<(), Fail> {
     }
     report.checked("clients", || clients::check(checkout).map(|outcome| (outcome, ())));
     if packs.is_some() {
-        report.step("tests", || tests(checkout, filters, checkout.program(Profile::Dev, "rig")));
+        report.step("tests", || tests(checkout, filters, checkout.program(Profile::Dev, "rig"), otlp));
     } else {
         report.skip("tests", "they need the packs");
     }
@@ -132,12 +128,29 @@ pub(crate) fn run(checkout: &Checkout, filters: &[String]) -> Result<(), Fail> {
     report.result()
 }
 
-fn tests(checkout: &Checkout, filters: &[String], rig: PathBuf) -> Result<(), Fail> {
+/// Checks and builds the program that exports spans, and puts it aside: the next build takes its place.
+fn otlp(checkout: &Checkout) -> Result<PathBuf, Fail> {
+    let feature = ["--workspace", "--features", "rig-host/otlp"];
+    // Only rig-host differs with it: everything else is checked already.
+    run::ok(checkout.cargo(&["clippy"]).args(feature).args(["--", "-D", "warnings"]))?;
+    run::ok(checkout.cargo(&["build"]).args(feature).args(["--bin", "rig"]))?;
+    let built = checkout.program(Profile::Dev, "rig");
+    let aside = built.with_file_name("rig-otlp");
+    match fs::copy(&built, &aside) {
+        Ok(_) => Ok(aside),
+        Err(error) => Err(Fail::new(format!("cannot copy {}: {error}", built.display()))),
+    }
+}
+
+fn tests(checkout: &Checkout, filters: &[String], rig: PathBuf, otlp: Option<PathBuf>) -> Result<(), Fail> {
     let mut command = checkout.cargo(&["test", "--workspace", "--no-fail-fast"]);
     if !filters.is_empty() {
         command.arg("--").args(filters);
     }
     command.env("RIG_TEST_PACKS", checkout.packs()).env("RIG_TEST_BIN", rig);
+    if let Some(otlp) = otlp {
+        command.env("RIG_TEST_OTLP_BIN", otlp);
+    }
     run::ok(&mut command)
 }
 

@@ -46,6 +46,30 @@ pub(super) struct Stored {
     pub(super) args: Option<String>,
 }
 
+/// The same, borrowed, before it has its place.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct View<'a> {
+    pub(super) event: &'a str,
+    pub(super) at: i64,
+    pub(super) tenant_id: &'a str,
+    pub(super) run_id: &'a str,
+    pub(super) actor: &'a str,
+    pub(super) tool: &'a str,
+    pub(super) pack: &'a str,
+    pub(super) pack_version: &'a str,
+    pub(super) pack_hash: &'a str,
+    pub(super) interface_hash: &'a str,
+    pub(super) input_hash: &'a str,
+    pub(super) outcome: Option<&'a str>,
+    pub(super) error_type: Option<&'a str>,
+    pub(super) duration_us: i64,
+    pub(super) auth: &'a str,
+    pub(super) egress: &'a str,
+    pub(super) decision: Option<&'a str>,
+    pub(super) isolation: &'a str,
+    pub(super) args: Option<&'a str>,
+}
+
 /// The end of the chain, or the row before its beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Link {
@@ -102,58 +126,37 @@ impl Stored {
         }
     }
 
-    /// The row's hash after that of the row before it. `buffer` is only there to be used again.
-    pub(super) fn hash(&self, previous: &Sha256, buffer: &mut Vec<u8>) -> Sha256 {
-        buffer.clear();
-        buffer.extend_from_slice(b"sha256:");
-        let digits = buffer.len();
-        buffer.resize(digits + 64, 0);
-        // Twice as many digits as bytes: it fits.
-        let _ = hex::encode_to_slice(previous.as_bytes(), &mut buffer[digits..]);
-        self.write_canonical(buffer);
-        Sha256::from_bytes(sha2::Sha256::digest(buffer).into())
+    pub(super) fn view(&self) -> View<'_> {
+        View {
+            event: &self.event,
+            at: self.at,
+            tenant_id: &self.tenant_id,
+            run_id: &self.run_id,
+            actor: &self.actor,
+            tool: &self.tool,
+            pack: &self.pack,
+            pack_version: &self.pack_version,
+            pack_hash: &self.pack_hash,
+            interface_hash: &self.interface_hash,
+            input_hash: &self.input_hash,
+            outcome: self.outcome.as_deref(),
+            error_type: self.error_type.as_deref(),
+            duration_us: self.duration_us,
+            auth: &self.auth,
+            egress: &self.egress,
+            decision: self.decision.as_deref(),
+            isolation: &self.isolation,
+            args: self.args.as_deref(),
+        }
     }
 
-    /// The keys stand in the order of their names, as canonical JSON wants them.
-    fn write_canonical(&self, out: &mut Vec<u8>) {
-        let text = |out: &mut Vec<u8>, name: &str, value: &str| {
-            key(out, name);
-            scalar(out, &value);
-        };
-        let nested = |out: &mut Vec<u8>, name: &str, json: Option<&str>| {
-            key(out, name);
-            out.extend_from_slice(json.unwrap_or("null").as_bytes());
-        };
-        out.push(b'{');
-        text(out, "actor", &self.actor);
-        nested(out, "args", self.args.as_deref());
-        nested(out, "auth", Some(&self.auth));
-        nested(out, "decision", self.decision.as_deref());
-        key(out, "duration_ms");
-        scalar(out, &self.duration_ms());
-        nested(out, "egress", Some(&self.egress));
-        key(out, "error_type");
-        scalar(out, &self.error_type);
-        text(out, "event", &self.event);
-        text(out, "input_hash", &self.input_hash);
-        text(out, "interface_hash", &self.interface_hash);
-        text(out, "isolation", &self.isolation);
-        key(out, "outcome");
-        scalar(out, &self.outcome);
-        text(out, "pack", &self.pack);
-        text(out, "pack_hash", &self.pack_hash);
-        text(out, "pack_version", &self.pack_version);
-        text(out, "run_id", &self.run_id);
-        key(out, "seq");
-        scalar(out, &self.seq);
-        text(out, "tenant_id", &self.tenant_id);
-        text(out, "timestamp", &timestamp(self.at));
-        text(out, "tool", &self.tool);
-        out.push(b'}');
+    /// The row's hash at its place; see [`View::hash`].
+    pub(super) fn hash(&self, previous: &Sha256, buffer: &mut Vec<u8>) -> Sha256 {
+        self.view().hash(self.seq, previous, buffer)
     }
 
     pub(super) fn duration_ms(&self) -> f64 {
-        self.duration_us as f64 / 1e3
+        millis(self.duration_us)
     }
 
     /// The name of a column whose JSON is not canonical. The hash is over the columns' own bytes: were any text let through, one
@@ -201,6 +204,67 @@ impl Stored {
     }
 }
 
+impl View<'_> {
+    /// The row's hash at a place in the chain, after that of the row before it. `buffer` is only there to be used again.
+    pub(super) fn hash(&self, seq: u64, previous: &Sha256, buffer: &mut Vec<u8>) -> Sha256 {
+        buffer.clear();
+        buffer.extend_from_slice(b"sha256:");
+        let digits = buffer.len();
+        buffer.resize(digits + 64, 0);
+        // Twice as many digits as bytes: it fits.
+        let _ = hex::encode_to_slice(previous.as_bytes(), &mut buffer[digits..]);
+        self.write_canonical(seq, buffer);
+        Sha256::from_bytes(sha2::Sha256::digest(buffer).into())
+    }
+
+    /// The keys stand in the order of their names, as canonical JSON wants them.
+    fn write_canonical(&self, seq: u64, out: &mut Vec<u8>) {
+        let text = |out: &mut Vec<u8>, name: &str, value: &str| {
+            key(out, name);
+            string(out, value);
+        };
+        let word = |out: &mut Vec<u8>, name: &str, value: Option<&str>| {
+            key(out, name);
+            match value {
+                Some(value) => string(out, value),
+                None => out.extend_from_slice(b"null"),
+            }
+        };
+        let nested = |out: &mut Vec<u8>, name: &str, json: Option<&str>| {
+            key(out, name);
+            out.extend_from_slice(json.unwrap_or("null").as_bytes());
+        };
+        out.push(b'{');
+        text(out, "actor", self.actor);
+        nested(out, "args", self.args);
+        nested(out, "auth", Some(self.auth));
+        nested(out, "decision", self.decision);
+        key(out, "duration_ms");
+        scalar(out, &millis(self.duration_us));
+        nested(out, "egress", Some(self.egress));
+        word(out, "error_type", self.error_type);
+        text(out, "event", self.event);
+        text(out, "input_hash", self.input_hash);
+        text(out, "interface_hash", self.interface_hash);
+        text(out, "isolation", self.isolation);
+        word(out, "outcome", self.outcome);
+        text(out, "pack", self.pack);
+        text(out, "pack_hash", self.pack_hash);
+        text(out, "pack_version", self.pack_version);
+        text(out, "run_id", self.run_id);
+        key(out, "seq");
+        scalar(out, &seq);
+        text(out, "tenant_id", self.tenant_id);
+        text(out, "timestamp", &timestamp(self.at));
+        text(out, "tool", self.tool);
+        out.push(b'}');
+    }
+}
+
+fn millis(micros: i64) -> f64 {
+    micros as f64 / 1e3
+}
+
 fn json<T: serde::de::DeserializeOwned>(text: Option<&str>) -> Result<Option<T>, serde_json::Error> {
     text.map(serde_json::from_str).transpose()
 }
@@ -209,6 +273,17 @@ fn key(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(if out.last() == Some(&b'{') { b"\"" } else { b",\"" });
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\":");
+}
+
+/// Nearly every text is plain, and is copied.
+fn string(out: &mut Vec<u8>, text: &str) {
+    if text.bytes().all(|byte| byte >= 0x20 && !matches!(byte, b'"' | b'\\')) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        scalar(out, &text);
+    }
 }
 
 fn scalar(out: &mut Vec<u8>, value: &impl Serialize) {

@@ -1,12 +1,10 @@
 //! The intake: rows that are committed in this process's journal and wait to be moved into the chain. The way that calls of a gateway
 //! take; processes that write a row or two go to the chain at once ([`super::queue`]).
 //!
-//! It is open only while rows can reach the chain. When the log cannot be written, or too many wait, rows take the other way, where
-//! whoever calls is told.
+//! It is open only while rows can reach the chain. When the log cannot be written, or no room is left in the journal, rows take the
+//! other way, where whoever calls is told.
 
 use std::{
-    collections::VecDeque,
-    fs::File,
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -19,17 +17,9 @@ use jiff::Timestamp;
 use super::{
     AuditError,
     chain::Stored,
-    journal::{Journal, Place},
+    journal::{Encoded, Journal, Left, Place, Refused},
     log,
 };
-
-/// Rows that may wait: a second of a busy gateway, about 10 MB.
-const MAX_WAITING: usize = 20_000;
-/// Bytes after which a new journal is begun, so that none grows for ever.
-const MAX_JOURNAL: u64 = 32 << 20;
-
-/// A row on its way into the chain, and the place in the journal that it ends at.
-pub(super) type Waiting = (Place, Box<Stored>);
 
 #[derive(Debug, Default)]
 pub(super) struct Intake {
@@ -43,9 +33,10 @@ pub(super) struct Intake {
 #[derive(Debug, Default)]
 struct State {
     journal: Option<Journal>,
-    waiting: VecDeque<Waiting>,
-    /// How much of the journal this process knows to be in the chain.
+    /// How much of the journal this process knows to be in the chain: what is before it may be written over.
     moved: Place,
+    /// Somebody changed the journal under our hands: what it holds cannot be moved.
+    broken: bool,
 }
 
 /// What is known to be on the disk.
@@ -60,8 +51,17 @@ struct Synced {
 #[derive(Debug)]
 pub(super) struct Taken {
     id: Arc<str>,
-    file: Arc<File>,
     rows: u64,
+}
+
+/// Rows that wait in the journal.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) left: Left,
+    /// The place after the last of them.
+    pub(super) end: Place,
+    /// How much is known to be in the chain.
+    pub(super) moved: Place,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -97,45 +97,35 @@ impl Intake {
         self.open.store(false, Ordering::Release);
     }
 
-    /// Commits a row to the journal, with the time; gives it back when that is not possible now.
-    pub(super) fn offer(&self, mut row: Box<Stored>) -> Result<Taken, Box<Stored>> {
-        let mut state = lock(&self.state);
-        if state.waiting.len() >= MAX_WAITING {
-            return Err(row);
-        }
-        let Some(journal) = &mut state.journal else { return Err(row) };
+    /// Commits a row to the journal, with the time; none when that is not possible now.
+    pub(super) fn offer(&self, row: &Stored) -> Option<Taken> {
+        let mut row = Encoded::new(row);
+        let state = &mut *lock(&self.state);
+        let journal = state.journal.as_mut()?;
         // The time is taken where the order is made, so that both agree.
-        row.at = Timestamp::now().as_microsecond();
-        if let Err(error) = journal.append(&row) {
-            tracing::warn!(%error, "the journal of the audit log cannot be written");
-            self.close();
-            return Err(row);
+        match journal.append(&mut row, Timestamp::now().as_microsecond(), state.moved) {
+            Ok(()) => Some(Taken { id: Arc::clone(journal.id()), rows: journal.end().rows }),
+            Err(Refused::Full) => None,
+            Err(Refused::Failed(error)) => {
+                tracing::warn!(%error, "the journal of the audit log cannot be written");
+                self.close();
+                None
+            }
         }
-        let end = journal.end();
-        let taken = Taken { id: Arc::clone(&journal.id), file: journal.file(), rows: end.rows };
-        state.waiting.push_back((end, row));
-        Ok(taken)
     }
 
-    pub(super) fn waiting(&self) -> usize {
-        lock(&self.state).waiting.len()
+    /// How many rows wait.
+    pub(super) fn waiting(&self) -> u64 {
+        let state = lock(&self.state);
+        state.journal.as_ref().filter(|_| !state.broken).map_or(0, |journal| journal.end().rows - state.moved.rows)
     }
 
-    /// Takes rows out, oldest first, with the id of their journal. Only who has the writer does that.
-    pub(super) fn take(&self, most: usize) -> Option<(Arc<str>, Vec<Waiting>)> {
-        let mut state = lock(&self.state);
-        let id = Arc::clone(&state.journal.as_ref()?.id);
-        let count = state.waiting.len().min(most);
-        let rows: Vec<Waiting> = state.waiting.drain(..count).collect();
-        (!rows.is_empty()).then_some((id, rows))
-    }
-
-    /// Puts rows back that did not get into the chain.
-    pub(super) fn give_back(&self, rows: Vec<Waiting>) {
-        let mut state = lock(&self.state);
-        for row in rows.into_iter().rev() {
-            state.waiting.push_front(row);
-        }
+    /// What waits, if anything does. Only who has the writer moves it.
+    pub(super) fn rest(&self) -> Option<Waiting> {
+        let state = lock(&self.state);
+        let journal = state.journal.as_ref().filter(|_| !state.broken)?;
+        let (end, moved) = (journal.end(), state.moved);
+        (end != moved).then(|| Waiting { left: journal.left(), end, moved })
     }
 
     /// Notes how much of the journal is in the chain.
@@ -143,33 +133,42 @@ impl Intake {
         lock(&self.state).moved = place;
     }
 
+    /// Gives the journal up: it is not what this process wrote any more.
+    pub(super) fn give_up(&self) {
+        self.close();
+        lock(&self.state).broken = true;
+    }
+
     /// The journal that is in use and how much of it is in the chain.
     pub(super) fn begun(&self) -> Option<(Arc<str>, Place)> {
         let state = lock(&self.state);
-        Some((Arc::clone(&state.journal.as_ref()?.id), state.moved))
+        Some((Arc::clone(state.journal.as_ref()?.id()), state.moved))
     }
 
-    /// Whether there is a journal, at its path, and not too long.
+    /// Whether there is a journal, at its path, as this process wrote it.
     pub(super) fn is_fit(&self) -> bool {
         let state = lock(&self.state);
-        state.journal.as_ref().is_some_and(|journal| journal.end().bytes <= MAX_JOURNAL && journal.is_current())
+        let journal = state.journal.as_ref().filter(|_| !state.broken);
+        journal.is_some_and(Journal::is_current)
     }
 
     /// Puts another journal in the place of the present one, if nothing waits. `ready` makes it known to the log, while nobody writes
-    /// to either. Answers the old one, which has no row any more that is not in the chain.
+    /// to either. Answers the old one, which has no row any more that is not in the chain; one that was given up stays where it is, for
+    /// others to look at.
     pub(super) fn replace<E>(
         &self,
         journal: Option<Journal>,
         ready: impl FnOnce(Option<&Journal>, Option<&Journal>) -> Result<(), E>,
     ) -> Result<Option<Journal>, E> {
         let mut state = lock(&self.state);
-        if !state.waiting.is_empty() {
+        let broken = state.broken;
+        if !broken && state.journal.as_ref().is_some_and(|journal| journal.end() != state.moved) {
             return Ok(journal);
         }
-        ready(state.journal.as_ref(), journal.as_ref())?;
+        ready(state.journal.as_ref().filter(|_| !broken), journal.as_ref())?;
         self.open.store(journal.is_some(), Ordering::Release);
-        state.moved = Place::START;
-        Ok(std::mem::replace(&mut state.journal, journal))
+        (state.moved, state.broken) = (Place::default(), false);
+        Ok(std::mem::replace(&mut state.journal, journal).filter(|_| !broken))
     }
 
     /// What a kill leaves: the file, and nobody who has it open.
@@ -178,7 +177,7 @@ impl Intake {
         let mut state = lock(&self.state);
         self.wanted.store(false, Ordering::Relaxed);
         self.close();
-        (state.journal, state.waiting) = (None, VecDeque::new());
+        state.journal = None;
     }
 
     /// Puts a row on the disk, with all before it. Whoever comes while another does that finds its own row there as well.
@@ -191,9 +190,19 @@ impl Intake {
             *synced = Synced { id: Some(Arc::clone(&taken.id)), rows: 0 };
         }
         if synced.rows < taken.rows {
-            let end = lock(&self.state).journal.as_ref().filter(|journal| journal.id == taken.id).map(Journal::end);
-            taken.file.sync_data().map_err(failed)?;
-            synced.rows = end.map_or(taken.rows, |end| end.rows);
+            let present = {
+                let state = lock(&self.state);
+                let journal = state.journal.as_ref().filter(|journal| *journal.id() == taken.id);
+                journal.map(|journal| (journal.left(), journal.end().rows))
+            };
+            match present {
+                Some((journal, rows)) => {
+                    journal.sync().map_err(failed)?;
+                    synced.rows = rows;
+                }
+                // Another journal took its place, after all of it was in the chain.
+                None => log::sync(log).map_err(failed)?,
+            }
         }
         Ok(())
     }

@@ -6,17 +6,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ring::hmac;
-
 use super::{
     AuditError, anchor,
     anchor::Anchor,
-    journal::{self, Left, Place},
+    journal::{self, End, Left, Place},
     log::{self, Log},
 };
 
 /// Rows in one transaction, so that other processes get their turn.
-const BATCH: usize = 1000;
+const BATCH: u64 = 1000;
 
 /// What is wrong with a journal: some rows of it may never get into the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,11 +46,15 @@ impl fmt::Display for Finding {
 /// When the log cannot be read or written. What could be moved is in the chain then.
 pub(super) fn take_in(path: &Path, anchors: &Path) -> Result<Vec<Finding>, AuditError> {
     let known = known(path)?;
+    if known.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut findings = Vec::new();
-    let mut open: Option<(Log, hmac::Key)> = None;
+    let key = anchor::key(anchors).map_err(|error| AuditError::write(anchors, error))?;
+    let mut open: Option<Log> = None;
     for (id, place) in known {
         let read = |error| AuditError::Read { path: journal::path(path, &id), why: std::io::Error::to_string(&error) };
-        let Some(left) = Left::open(path, &id).map_err(read)? else {
+        let Some(left) = Left::open(path, &id, key.clone()).map_err(read)? else {
             // It may have ended properly since.
             if self::known(path)?.iter().any(|(known, _)| *known == id) {
                 findings.push(Finding::Missing(journal::path(path, &id)));
@@ -60,16 +62,16 @@ pub(super) fn take_in(path: &Path, anchors: &Path) -> Result<Vec<Finding>, Audit
             continue;
         };
         let abandoned = left.is_abandoned();
-        if !abandoned && left.length().map_err(read)? <= place.bytes {
+        // Without asking for the lock of the log, which others need: mostly nothing waits.
+        if !abandoned && left.rows(place, 1).next().map_err(read)?.is_none() {
             continue;
         }
-        if open.is_none() {
-            let key = anchor::key(anchors).map_err(|error| AuditError::write(anchors, error))?;
-            open = Some((Log::open(path, &std::sync::Arc::default())?, key));
-        }
-        let Some((log, key)) = &mut open else { continue };
+        let log = match &mut open {
+            Some(log) => log,
+            None => open.insert(Log::open(path, &std::sync::Arc::default())?),
+        };
         let mut anchor = Anchor::open(anchors, path).ok();
-        let moved = move_all(log, key, &left, abandoned, anchor.as_mut());
+        let moved = move_all(log, &left, abandoned, anchor.as_mut());
         if let Some(rows) = moved.map_err(|error| AuditError::from_sqlite(path, &error))? {
             findings.push(Finding::Torn { path: left.path, rows });
         } else if abandoned {
@@ -87,23 +89,21 @@ fn known(path: &Path) -> Result<Vec<(String, Place)>, AuditError> {
 /// Moves every row of a journal; after how many there is something that is no row, if its process has ended.
 fn move_all(
     log: &mut Log,
-    key: &hmac::Key,
     left: &Left,
     abandoned: bool,
     mut anchor: Option<&mut Anchor>,
 ) -> rusqlite::Result<Option<u64>> {
     loop {
-        let moved = log.append_rest(&left.id, |place| left.rest(key, place, BATCH), abandoned)?;
-        let Some((appended, rest)) = moved else { return Ok(None) };
+        let moved = log.append_rest(left, u64::MAX, BATCH, abandoned)?;
+        let Some((appended, place, end)) = moved else { return Ok(None) };
         if let Some(anchor) = &mut anchor {
             // The chain is whole without the note.
             let _ = anchor.advance(appended.before, appended.head, |seq| log.hash_of(seq).ok().flatten());
         }
-        if rest.torn {
-            return Ok(abandoned.then_some(rest.end.rows));
-        }
-        if rest.is_all {
-            return Ok(None);
+        match end {
+            End::All => return Ok(None),
+            End::Torn => return Ok(abandoned.then_some(place.rows)),
+            End::Enough => {}
         }
     }
 }

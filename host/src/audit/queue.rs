@@ -115,19 +115,14 @@ impl Shared {
     /// Writes a row: to the journal, if there is one, or else to the chain. `keep` says whether it is kept for later when it cannot
     /// be written. Answers its place in the journal.
     pub(super) async fn record(self: &Arc<Self>, row: Row, keep: bool) -> Result<Option<Taken>, AuditError> {
-        let row = Box::new(Stored::new(row, Timestamp::UNIX_EPOCH));
-        let row = if self.intake.is_open() {
-            match self.intake.offer(row) {
-                Ok(taken) => {
-                    self.upkeep.take_in(self);
-                    return Ok(Some(taken));
-                }
-                Err(row) => row,
-            }
-        } else {
-            row
-        };
-        self.commit(*row, keep).await.map(|()| None)
+        let row = Stored::new(row, Timestamp::UNIX_EPOCH);
+        if self.intake.is_open()
+            && let Some(taken) = self.intake.offer(&row)
+        {
+            self.upkeep.take_in(self);
+            return Ok(Some(taken));
+        }
+        self.commit(row, keep).await.map(|()| None)
     }
 
     async fn commit(self: &Arc<Self>, mut row: Stored, keep: bool) -> Result<(), AuditError> {

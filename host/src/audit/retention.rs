@@ -59,8 +59,8 @@ fn decide(log: &mut Log, cutoff: i64, now: Timestamp) -> rusqlite::Result<(u64, 
         let said = json!({ "removed": removed, "up_to": last, "hash": hash });
         let args = said.as_object().cloned().unwrap_or_else(Map::new);
         let row = Row { actor: "rig".into(), args: Some(args), ..Row::default() };
-        let mut row = Stored { event: RETENTION.into(), ..Stored::new(row, now) };
-        let head = log::insert(connection, before, &mut row, buffer)?;
+        let row = Stored { event: RETENTION.into(), ..Stored::new(row, now) };
+        let head = log::insert(connection, before, &row.view(), buffer)?;
         Ok((removed, Appended { before, head }))
     })
 }

@@ -26,17 +26,17 @@ const OK: u8 = 2;
 
 /// One row as a summary has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct Line<'a> {
     pub(super) at: i64,
     /// Tenant, actor, tool.
-    pub(super) names: [String; 3],
+    pub(super) names: [&'a str; 3],
     pub(super) is_call: bool,
     pub(super) is_ok: bool,
 }
 
-impl Line {
+impl<'a> Line<'a> {
     /// From the words that the log has for the event and the outcome.
-    pub(super) fn new(at: i64, names: [String; 3], event: &str, outcome: Option<&str>) -> Self {
+    pub(super) fn new(at: i64, names: [&'a str; 3], event: &str, outcome: Option<&str>) -> Self {
         Self { at, names, is_call: event == Event::Call.as_str(), is_ok: outcome == Some(Outcome::Ok.as_str()) }
     }
 }
@@ -60,10 +60,14 @@ struct Names {
 }
 
 impl Names {
-    fn push(&mut self, name: String) {
-        let next = u16::try_from(self.order.len()).unwrap_or(u16::MAX);
-        let id = *self.known.entry(name).or_insert_with_key(|name| {
-            self.order.push(name.clone());
+    fn push(&mut self, name: &str) {
+        // Rows beside each other mostly have the same name.
+        let same = self.rows.last().filter(|id| self.order.get(usize::from(**id)).is_some_and(|last| last == name));
+        let known = same.or_else(|| self.known.get(name)).copied();
+        let id = known.unwrap_or_else(|| {
+            let next = u16::try_from(self.order.len()).unwrap_or(u16::MAX);
+            self.order.push(name.to_owned());
+            self.known.insert(name.to_owned(), next);
             next
         });
         self.rows.push(id);
@@ -86,7 +90,7 @@ impl Builder {
         self.flags.len() as u64
     }
 
-    pub(super) fn push(&mut self, seq: u64, line: Line) {
+    pub(super) fn push(&mut self, seq: u64, line: &Line<'_>) {
         self.first.get_or_insert(seq);
         self.last = seq;
         for (names, name) in self.names.iter_mut().zip(line.names) {
@@ -264,9 +268,10 @@ pub(super) fn of_rows(connection: &Connection, first: u64, last: u64) -> rusqlit
     let mut rows = statement.query([as_sql(first), as_sql(last)])?;
     let mut builder = Builder::default();
     while let Some(row) = rows.next()? {
-        let names = [row.get(2)?, row.get(3)?, row.get(4)?];
+        let text = |column| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
         let outcome = row.get_ref(6)?.as_str_or_null().map_err(rusqlite::Error::from)?;
-        builder.push(number(row, 0)?, Line::new(row.get(1)?, names, row.get_ref(5)?.as_str()?, outcome));
+        let names = [text(2)?, text(3)?, text(4)?];
+        builder.push(number(row, 0)?, &Line::new(row.get(1)?, names, text(5)?, outcome));
     }
     Ok(builder.finish())
 }
@@ -306,19 +311,25 @@ pub(super) fn across(connection: &Connection, seq: u64) -> rusqlite::Result<Opti
 mod tests {
     use super::*;
 
-    fn built(lines: impl IntoIterator<Item = Line>) -> Summary {
+    fn built(lines: &[Line<'_>]) -> Summary {
         let mut builder = Builder::default();
         (1..).zip(lines).for_each(|(seq, line)| builder.push(seq, line));
         builder.finish().unwrap()
     }
 
-    fn line(at: i64, tenant: &str, tool: &str, event: &str, outcome: &str) -> Line {
-        Line::new(at, [tenant.into(), "ann".into(), tool.into()], event, Some(outcome))
+    fn line<'a>(at: i64, tenant: &'a str, tool: &'a str, event: &str, outcome: &str) -> Line<'a> {
+        Line::new(at, [tenant, "ann", tool], event, Some(outcome))
     }
 
-    fn lines() -> Vec<Line> {
-        let mut lines: Vec<Line> =
-            (0..3000).map(|n| line(n, &format!("t{}", n % 3), &format!("p.x.{}", n % 500), "call", "ok")).collect();
+    /// Names of tools, for lines to borrow.
+    fn tools() -> Vec<String> {
+        (0..500).map(|n| format!("p.x.{n}")).collect()
+    }
+
+    fn lines(tools: &[String]) -> Vec<Line<'_>> {
+        let names = ["t0", "t1", "t2"].into_iter().cycle().zip(tools.iter().cycle());
+        let mut lines: Vec<Line<'_>> =
+            (0..3000).zip(names).map(|(at, (tenant, tool))| line(at, tenant, tool, "call", "ok")).collect();
         lines.push(line(5, "t0", "", "intent", ""));
         lines.push(line(9000, "t0", "p.x.0", "call", "error"));
         lines
@@ -326,8 +337,9 @@ mod tests {
 
     #[test]
     fn finds_what_a_look_at_every_row_finds() {
-        let lines = lines();
-        let summary = built(lines.clone());
+        let tools = tools();
+        let lines = lines(&tools);
+        let summary = built(&lines);
         assert_eq!((summary.min_at, summary.max_at, summary.first, summary.last), (0, 9000, 1, 3002));
         let name = |name: &str| Some(name.to_owned());
         let wanted = |names, ok, from, to, all_events| Wanted { from, to, names, ok, all_events };
@@ -346,7 +358,7 @@ mod tests {
                     .names
                     .iter()
                     .zip(&line.names)
-                    .all(|(wanted, name)| wanted.as_ref().is_none_or(|wanted| wanted == name))
+                    .all(|(wanted, name)| wanted.as_deref().is_none_or(|wanted| wanted == *name))
                     && wanted.ok.is_none_or(|ok| ok == line.is_ok)
                     && (wanted.all_events || line.is_call)
                     && wanted.from.is_none_or(|from| line.at >= from)
@@ -366,7 +378,7 @@ mod tests {
 
     #[test]
     fn bytes_that_rig_never_wrote_are_noticed() {
-        let summary = built(lines());
+        let summary = built(&lines(&tools()));
         let wanted = Wanted { from: Some(1), ..Wanted::default() };
         for end in [0, 1, 5, 9, 100, 3100, summary.columns.len() - 1] {
             assert_eq!(wanted.matches(&summary.columns[..end], None, 1), None, "{end}");

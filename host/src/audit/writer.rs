@@ -15,8 +15,8 @@ use super::{
     AuditError, Settings,
     anchor::{self, Anchor},
     chain::Stored,
-    intake::Intake,
-    journal::Journal,
+    intake::{Intake, Waiting},
+    journal::{End, Journal},
     log::{self, Appended, Log},
 };
 
@@ -28,6 +28,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(250);
 const LOOK_AFTER: Duration = Duration::from_millis(10);
 /// Rows of the backlog or the journal in one transaction, so that other processes get their turn.
 const BACKLOG_BATCH: usize = 1000;
+const JOURNAL_BATCH: u64 = 1000;
 
 /// What is known about the log without asking for the writer.
 #[derive(Debug, Default)]
@@ -181,8 +182,8 @@ impl Writer {
     }
 
     /// Writes what waits from before, and what is in the journal; how many rows those were.
-    pub(super) fn flush(&mut self) -> usize {
-        let count = self.backlog.len() + self.intake.waiting();
+    pub(super) fn flush(&mut self) -> u64 {
+        let count = self.backlog.len() as u64 + self.intake.waiting();
         if count > 0 {
             self.failed_at = None;
             self.commit(&mut Vec::new(), log::PATIENCE);
@@ -218,23 +219,33 @@ impl Writer {
 
     /// Moves what is in the journal into the chain.
     fn take_in(&mut self) -> Result<(), Refusal> {
-        while let Some((id, mut rows)) = self.intake.take(BACKLOG_BATCH) {
+        // What comes meanwhile is for the next time.
+        let Some(first) = self.intake.rest() else { return Ok(()) };
+        while let Some(Waiting { left, moved, .. }) = self.intake.rest().filter(|now| now.moved.rows < first.end.rows) {
             let log = self.log.as_mut().ok_or(rusqlite::Error::InvalidQuery);
-            match log.and_then(|log| log.append_from(&id, rows.iter_mut().map(|(end, row)| (*end, &mut **row)))) {
-                Ok((appended, place)) => {
+            match log.and_then(|log| log.append_rest(&left, first.end.rows, JOURNAL_BATCH, false)) {
+                Ok(Some((appended, place, end))) => {
                     self.intake.moved(place);
                     self.moved_on(appended);
+                    if end == End::Torn {
+                        let path = left.path.display();
+                        tracing::error!(%path, "somebody changed the journal of the audit log: rows in it are lost");
+                        self.intake.give_up();
+                    }
                 }
-                Err(error) => {
-                    self.intake.give_back(rows);
-                    return Err(self.failed(&error));
+                // Somebody made the log forget the journal.
+                Ok(None) => {
+                    let log = self.log.as_mut().ok_or(rusqlite::Error::InvalidQuery);
+                    let known = log.and_then(|log| log.know_journal(left.id(), moved));
+                    known.map_err(|error| self.failed(&error))?;
                 }
+                Err(error) => return Err(self.failed(&error)),
             }
         }
         Ok(())
     }
 
-    /// Sees to it that there is a journal where one is wanted: a first one, or another when somebody removed it or it is long.
+    /// Sees to it that there is a journal where one is wanted: a first one, or another when somebody removed or changed it.
     fn keep_journal(&mut self) {
         if !self.intake.is_wanted() || self.no_journal_at.is_some_and(|at| at.elapsed() < RETRY_AFTER) {
             return;

@@ -9,7 +9,7 @@ use rig_specs::{
     Sha256,
     rtp::{ErrorKind, RiskClass},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     CallError, Caller, Record, Running, Services,
@@ -113,7 +113,15 @@ impl<'a> Running<'a> {
         let tenant = request.context.tenant_id.as_deref().unwrap_or_default();
         // There is no hash when nothing is audited.
         let input = if hash.is_empty() { &request.args } else { hash };
-        Sha256::of(json!([tenant, self.id, request.tool, input]).to_string().as_bytes()).hex()
+        // A list of texts as JSON: no two lists are the same text.
+        let mut list = Vec::with_capacity(256);
+        for text in [tenant, self.id, &request.tool, input] {
+            list.push(if list.is_empty() { b'[' } else { b',' });
+            // Writing a text to memory does not fail.
+            let _ = serde_json::to_writer(&mut list, text);
+        }
+        list.push(b']');
+        Sha256::of(&list).hex()
     }
 
     async fn attempt(&mut self, prepared: &Prepared<'_>) -> Result<String, CallError> {

@@ -81,7 +81,7 @@ impl Session {
         let program = Path::new("/proc/self/exe");
         let program = if program.exists() { Some(program.to_owned()) } else { env::current_exe().ok() };
         program.and_then(|program| {
-            Bundle::of(&program).unwrap_or_else(|error| {
+            Bundle::own(&program).unwrap_or_else(|error| {
                 self.ui.warn(&format!("the packs that this rig carries cannot be used: {error}"));
                 None
             })

@@ -153,6 +153,11 @@ impl Metrics {
     pub(super) fn connection(&self) -> Open {
         Open::new(&self.connections)
     }
+
+    /// How many connections are open.
+    pub(super) fn connections(&self) -> i64 {
+        self.connections.get()
+    }
 }
 
 /// Something that counts for as long as it is there.

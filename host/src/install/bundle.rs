@@ -12,7 +12,7 @@ use std::{
 use futures_util::future::BoxFuture;
 use rig_specs::{
     Sha256,
-    bundle::{TAIL, directory_length, places},
+    bundle::{TAIL, UNMARKED, directory_length, is_marked, places},
     index::FILE,
 };
 use url::Url;
@@ -25,6 +25,9 @@ pub const LOCATION: &str = "bundled:";
 /// The scheme of the URLs of what is in it.
 pub const SCHEME: &str = "bundled";
 
+/// Changed in the program's file by who puts packs behind it.
+static MARK: [u8; UNMARKED.len()] = UNMARKED;
+
 /// What a program carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bundle {
@@ -33,6 +36,20 @@ pub struct Bundle {
 }
 
 impl Bundle {
+    /// What this program carries, whose own file this is. None when it was never given any.
+    ///
+    /// # Errors
+    /// As [`Bundle::of`], and when its packs were cut off.
+    pub fn own(program: &Path) -> io::Result<Option<Self>> {
+        let found = Self::of(program)?;
+        // Looked at in memory, and not taken for what it was when it was compiled.
+        if found.is_none() && is_marked(std::hint::black_box(&MARK)) {
+            let why = "they are gone from its end: `strip` and interrupted copies cut them off; use the program as it was released";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        Ok(found)
+    }
+
     /// Looks at the end of a program. None when nothing stands there.
     ///
     /// # Errors

@@ -191,7 +191,7 @@ fn is_passing(error: &NetError) -> bool {
     matches!(error, NetError::Failed { .. } | NetError::Status { status: 429 | 500.., .. })
 }
 
-/// Where an index is: a URL, or a path relative to `folder`.
+/// Where an index is: a URL, or a path relative to `folder`, of the file or of the folder that it is in.
 ///
 /// # Errors
 /// When the text is neither, or names a place that nothing is fetched from.
@@ -203,7 +203,9 @@ pub fn locate(text: &str, folder: &Path) -> Result<Url, SourceError> {
     if text.contains("://") || text.starts_with("oci:") {
         return source::artifact_url(text);
     }
-    let path = std::path::absolute(folder.join(text)).ok().and_then(|path| Url::from_file_path(path).ok());
+    let path = folder.join(text);
+    let path = if path.is_dir() { path.join(rig_specs::index::FILE) } else { path };
+    let path = std::path::absolute(path).ok().and_then(|path| Url::from_file_path(path).ok());
     path.ok_or_else(|| SourceError::Url { text: plain(text), why: "it is no usable path".into() })
 }
 

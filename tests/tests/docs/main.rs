@@ -1,5 +1,6 @@
 //! The documentation is true: its commands print what it says, its code compiles, its examples are valid, its links lead somewhere,
 //! and its reference pages leave nothing out. `UPDATE_DOCS=1` writes what the commands print into the pages; read the difference.
+//! `UPDATE_DOCS=all` also renews what differs from run to run: sizes, digests, times.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of this program is tests")]
 
@@ -10,6 +11,7 @@ mod reference;
 /// The packs that the pages show, compiled and tested as a pack's author would natively.
 #[allow(unreachable_pub, clippy::needless_pass_by_value, reason = "the code of a crate of its own")]
 mod packs {
+    mod chat;
     pub(super) mod stars;
     mod words;
 }

@@ -104,6 +104,21 @@ fn the_code_that_is_shown_is_the_code_that_is_tested() {
     assert!(shown >= 2, "the pages show two packs");
 }
 
+/// Pieces of a program stand in one that is compiled and tested here, but for how far they are indented.
+#[test]
+fn the_pieces_of_rust_are_compiled() {
+    let lines = |text: &str| text.lines().flat_map(|line| [line.trim(), "\n"]).collect::<String>();
+    let program = lines(&read("tests/tests/docs/packs/chat.rs"));
+    for (page, expected) in [("docs/packs-in-rust.md", 2), ("docs/errors.md", 1)] {
+        let text = read(page);
+        let pieces: Vec<&str> = text.split("\n```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert_eq!(pieces.len(), expected, "{page}");
+        for piece in pieces {
+            assert!(program.contains(&lines(piece)), "{page} shows what is not in the program:\n{piece}");
+        }
+    }
+}
+
 #[test]
 fn the_pack_of_the_readme_asks_github() {
     let mock = mock::http(|request| match request.path() {

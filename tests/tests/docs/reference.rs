@@ -271,6 +271,10 @@ fn the_page_about_testing_has_every_key_of_a_case() {
     let project = Project::empty();
     std::fs::create_dir_all(project.dir().join("tests")).unwrap();
     project.write("tests/x.toml", "[[cases]]\nname = \"x\"\ntool = \"a.b.c\"\nnonsense = 1\n");
+    project.write(
+        "rig-pack.toml",
+        "[pack]\nid = \"a\"\nversion = \"1.0.0\"\ndisplay-name = \"A\"\ndescription = \"The letter\"\n",
+    );
     let refused = project.rig(&["test"]);
     refused.fails_with(1);
     let (_, known) = refused.stderr.split_once("expected one of ").unwrap();

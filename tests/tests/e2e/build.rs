@@ -91,12 +91,58 @@ fn what_is_no_pack_is_told() {
         "empty/rig-pack.toml",
         "[pack]\nid = \"x\"\nversion = \"1.0.0\"\ndisplay-name = \"X\"\ndescription = \"x\"\n",
     );
+    for command in ["build", "test"] {
+        project.rig(&[command, "."]).fails_with(1).explains(&["rig-pack.toml cannot be read", "rig new"]);
+    }
     let output = project.rig(&["build", "empty"]);
     output.fails_with(1).explains(&["holds no source of a pack", "app.py (Python)", "pack.js (JavaScript)"]);
     project.write("empty/app.py", "import nothing_of_that_name\n");
     if toolchains::has_built("stars-python") {
         let output = toolchains::for_builds(project.run(["build", "empty"])).timeout(LIMIT).output();
         output.fails_with(1).explains(&["the package `empty` does not compile", "nothing_of_that_name"]);
+    }
+}
+
+/// Mistakes that only a running pack shows are told when it is built, and where they are.
+#[test]
+fn what_is_wrong_in_a_definition_is_told() {
+    let cases = [
+        (
+            "js",
+            "pack.js",
+            "risk: \"read\"",
+            "risk: \"reed\"",
+            "`risk` is read, write, infra, money, destructive, not reed",
+        ),
+        (
+            "python",
+            "app.py",
+            "risk=\"read\"",
+            "risk=\"reed\"",
+            "risk is read, write, infra, money, destructive, not reed",
+        ),
+        (
+            "c",
+            "pack.c",
+            "static bool get",
+            "__attribute__((constructor)) static void early(void) { __builtin_trap(); }\nstatic bool get",
+            "the pack was run to ask it for its tools, and did not tell them",
+        ),
+    ];
+    for (language, file, from, to, told) in cases {
+        if !toolchains::has_built(&format!("stars-{language}")) {
+            continue;
+        }
+        let project = Project::empty();
+        project.rig(&["new", "pack", "--lang", language]).ok();
+        let path = project.dir().join("pack").join(file);
+        let source = fs::read_to_string(&path).unwrap();
+        assert!(source.contains(from), "{source}");
+        fs::write(path, source.replacen(from, to, 1)).unwrap();
+        let run = project.run(["build", "pack"]).env("RUST_BACKTRACE", "1");
+        let output = toolchains::for_builds(run).timeout(LIMIT).output();
+        output.fails_with(1).says(told);
+        assert!(!output.stderr.contains("tack backtrace"), "{output}");
     }
 }
 
@@ -147,6 +193,31 @@ fn what_could_be_better_is_a_warning_with_a_name() {
     build(&project, &allowed).fails_with(1).explains(&["1 warning"]);
     build(&project, &[&allowed[..], &["--allow", "undocumented-parameter"]].concat()).ok();
     build(&project, &["--allow", "wide-paths"]).fails_with(2).says("the lints are undocumented-tool, ");
+}
+
+/// Of each kind of lint a pack that it was made for; the rest is in the tests of `build::lint`.
+#[test]
+fn what_a_model_or_a_grant_could_not_bear_is_told() {
+    type Change = (&'static str, &'static str, &'static str, &'static str);
+    let cases: [Change; 4] = [
+        ("code", "Tells how many people starred a repository on GitHub.", "Stars", "[undocumented-tool]"),
+        ("manifest", "\"api.github.com\"", "\"*.github.com\"", "every host below github.com"),
+        (
+            "code",
+            "\"{\\\"type\\\": \\\"object\\\", \\\"additionalProperties\\\"",
+            "\"{\\\"type\\\": \\\"object\\\", \\\"anyOf\\\": [{}], \\\"additionalProperties\\\"",
+            "[schema-root]",
+        ),
+        ("manifest", "methods = [\"GET\"]", "methods = [\"GET\", \"DELETE\"]", "[wide-method]"),
+    ];
+    for (file, from, to, told) in cases {
+        let changed = in_c(|manifest, code| match file {
+            "code" => (manifest, code.replace(from, to)),
+            _ => (manifest.replace(from, to), code),
+        });
+        let Some(project) = changed else { return };
+        build(&project, &["--deny-warnings"]).fails_with(1).says(told).explains(&["1 warning"]);
+    }
 }
 
 #[test]

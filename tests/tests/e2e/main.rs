@@ -31,6 +31,7 @@ mod mcp_clients;
 mod mcp_http;
 mod memory;
 mod openapi;
+mod otlp;
 mod packs;
 mod policy;
 mod probe;

@@ -164,9 +164,9 @@ fn bad_requests_are_refused_in_json() {
 }
 
 /// The place that a tool has among the calls that run at once is free again when the call has ended.
-/// Whether the call was refused because another one runs; one that runs does not answer.
-fn is_limited(stream: &std::net::TcpStream) -> bool {
-    stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+/// Whether the call was refused within a time because another one runs; one that runs does not answer.
+fn is_limited(stream: &std::net::TcpStream, time: Duration) -> bool {
+    stream.set_read_timeout(Some(time)).unwrap();
     let mut first = [0];
     if stream.peek(&mut first).is_err() {
         return false;
@@ -199,14 +199,19 @@ fn a_client_that_goes_away_ends_its_call() {
         stream
     };
     let first = send();
-    thread::sleep(Duration::from_millis(500));
+    let began = Instant::now();
+    let runs = || String::from_utf8(gateway.get("/metrics").body).unwrap().contains("rig_calls_in_flight 1");
+    while !runs() {
+        assert!(began.elapsed() < Duration::from_secs(30), "the call does not begin");
+        thread::sleep(Duration::from_millis(10));
+    }
     // The control: while it runs there is no room for another.
-    assert!(is_limited(&send()));
+    assert!(is_limited(&send(), Duration::from_secs(30)));
     drop(first);
     let began = Instant::now();
     loop {
         let next = send();
-        if !is_limited(&next) {
+        if !is_limited(&next, Duration::from_millis(300)) {
             break;
         }
         assert!(began.elapsed() < Duration::from_secs(10), "the call of a client that is gone goes on");

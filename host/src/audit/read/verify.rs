@@ -260,8 +260,8 @@ impl Check {
             self.summary = Some((summary, Builder::default()));
         }
         let Some((summary, builder)) = &mut self.summary else { return Ok(()) };
-        let names = [row.tenant_id.clone(), row.actor.clone(), row.tool.clone()];
-        builder.push(row.seq, Line::new(row.at, names, &row.event, row.outcome.as_deref()));
+        let names = [&*row.tenant_id, &*row.actor, &*row.tool];
+        builder.push(row.seq, &Line::new(row.at, names, &row.event, row.outcome.as_deref()));
         // As many rows as a summary has at most, in case its last row is missing.
         if row.seq >= summary.last || builder.len() > summary::ROWS {
             self.compare_summary();

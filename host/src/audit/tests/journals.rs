@@ -99,9 +99,12 @@ async fn rows_of_a_killed_process_are_found() {
 #[tokio::test]
 #[allow(clippy::await_holding_lock, reason = "the writer that is held is what the journal does without")]
 async fn a_changed_journal_of_a_killed_process_is_found() {
-    for (attack, problem) in
-        [("none", None), ("changed", Some("changed or torn after its row 2")), ("removed", Some("is missing"))]
-    {
+    for (attack, problem) in [
+        ("none", None),
+        ("changed", Some("changed or torn after its row 2")),
+        ("the end taken out", Some("changed or torn after its row 3")),
+        ("removed", Some("is missing")),
+    ] {
         let place = Place::new();
         let audit = begun(&place).await;
         let held = hold(&audit);
@@ -113,10 +116,14 @@ async fn a_changed_journal_of_a_killed_process_is_found() {
         drop(audit);
         let file = journal::path(&place.settings.path, &ids(&place.settings.path)[0]);
         let mut bytes = fs::read(&file).unwrap();
+        let end = bytes.windows(4).rposition(|four| four == [255; 4]).unwrap();
         match attack {
             "changed" => {
-                let last = bytes.len() - 1;
-                bytes[last] ^= 1;
+                bytes[end - 1] ^= 1;
+                fs::write(&file, bytes).unwrap();
+            }
+            "the end taken out" => {
+                bytes[end..end + 20].fill(0);
                 fs::write(&file, bytes).unwrap();
             }
             "removed" => fs::remove_file(&file).unwrap(),
@@ -149,28 +156,49 @@ async fn a_journal_that_somebody_removed_is_begun_anew() {
     assert_eq!(place.good_rows(), 21);
 }
 
+/// Rows that find no room go to the chain at once, and what is changed under a gateway's hands is noticed.
 #[tokio::test]
-async fn a_long_journal_is_followed_by_another() {
+async fn a_journal_has_one_size() {
     let place = Place::new();
     let audit = begun(&place).await;
-    let first = ids(&place.settings.path).remove(0);
-    // Each row is a megabyte.
-    for n in 0..40 {
+    let file = journal::path(&place.settings.path, &ids(&place.settings.path)[0]);
+    let size = fs::metadata(&file).unwrap().len();
+    for n in 0..12 {
         let row = Row { actor: "x".repeat(1 << 20), ..row(n.to_string()) };
         audit.record_durably(row).await.unwrap();
     }
-    for _ in 0..500 {
-        let now = ids(&place.settings.path);
-        if now.len() == 1 && now[0] != first {
-            break;
-        }
-        audit.record(row("more")).await.unwrap();
+    let huge = Row { actor: "x".repeat(8 << 20), ..row("huge") };
+    audit.record(huge).await.unwrap();
+    assert_eq!(fs::metadata(&file).unwrap().len(), size);
+    drop(audit);
+    assert_eq!(place.good_rows(), 14);
+}
+
+#[tokio::test]
+#[allow(clippy::await_holding_lock, reason = "the writer that is held is what the journal does without")]
+async fn a_journal_that_is_changed_while_it_is_used_is_given_up() {
+    let place = Place::new();
+    let audit = begun(&place).await;
+    let first = ids(&place.settings.path).remove(0);
+    let file = journal::path(&place.settings.path, &first);
+    let held = hold(&audit);
+    audit.record(row("1")).await.unwrap();
+    let bytes = fs::read(&file).unwrap();
+    let end = bytes.windows(4).rposition(|four| four == [255; 4]).unwrap();
+    let attacker = fs::OpenOptions::new().write(true).open(&file).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&attacker, &[bytes[end - 1] ^ 1], end as u64 - 1).unwrap();
+    drop(held);
+    // The row is lost, which is known; those that come after it are not.
+    for n in 0..20 {
+        audit.record(row(n.to_string())).await.unwrap();
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let now = ids(&place.settings.path);
-    assert!(now.len() == 1 && now[0] != first, "{now:?}");
+    assert!(now.len() == 2 && now.contains(&first), "{now:?}");
     drop(audit);
-    assert!(place.good_rows() > 41);
+    let report = place.verify();
+    assert_eq!(report.problems.len(), 1, "{report:?}");
+    assert!(report.problems[0].what.contains("changed or torn after its row 0"), "{report:?}");
 }
 
 /// A log of the version before journals is taken on.

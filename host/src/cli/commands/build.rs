@@ -109,7 +109,7 @@ fn done(session: &Session, pack: &rig_specs::manifest::EmbeddedPack) {
 pub fn read_manifest(dir: &Path) -> Result<rig_specs::manifest::Manifest, Failure> {
     let path = dir.join("rig-pack.toml");
     let text = fs::read_to_string(&path).map_err(|error| {
-        Failure::of(&error, "give the folder of a pack: it holds rig-pack.toml beside Cargo.toml")
+        Failure::of(&error, "give the folder of a pack, which holds rig-pack.toml; `rig new NAME` makes one")
             .context(&format!("{} cannot be read", path.display()))
     })?;
     Ok(build::manifest(&text)?)

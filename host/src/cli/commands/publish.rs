@@ -17,7 +17,7 @@ use crate::cli::{
 };
 
 pub fn run(session: &Session, args: &Publish) -> Result<u8, Failure> {
-    let folder: PathBuf = session.start.join(&args.to).components().collect();
+    let folder = whole(session.start.join(&args.to));
     let options = Options { publisher: args.publisher.clone(), dry_run: args.dry_run };
     if args.yank {
         return yank(session, args, &folder, &options);
@@ -33,6 +33,15 @@ pub fn run(session: &Session, args: &Publish) -> Result<u8, Failure> {
         show(session, args, &published);
     }
     Ok(exit::DONE)
+}
+
+/// The path as a person can pass it on, without `..`. What does not exist yet stays as it was written.
+fn whole(path: PathBuf) -> PathBuf {
+    match (std::fs::canonicalize(&path), path.parent(), path.file_name()) {
+        (Ok(path), ..) => path,
+        (_, Some(parent), Some(name)) => whole(parent.to_owned()).join(name),
+        _ => path,
+    }
 }
 
 fn show(session: &Session, args: &Publish, published: &Published) {

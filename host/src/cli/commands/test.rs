@@ -22,6 +22,9 @@ use crate::cli::{
 
 pub fn run(session: &Session, args: &Test) -> Result<u8, Failure> {
     let dir: PathBuf = session.start.join(&args.dir).components().collect();
+    if args.component.is_none() {
+        build::read_manifest(&dir)?;
+    }
     // Before the build, which takes its time.
     let files = cases::read_all(&dir)?;
     let filter = args.filter.as_deref().unwrap_or_default();

@@ -4,9 +4,12 @@
 //! thread of its own where stdin is a socket, as it is under Node. A client that starts its server needs none of that.
 
 use std::{
+    future::poll_fn,
     io,
     os::{fd::AsFd, unix::net::UnixStream as StdUnixStream},
+    pin::pin,
     sync::Arc,
+    task::Poll,
 };
 
 use rmcp::{
@@ -28,6 +31,10 @@ use tokio_util::sync::CancellationToken;
 /// What is read at once: more than most messages have.
 const CHUNK: usize = 64 << 10;
 
+mod alert;
+
+use alert::Alert;
+
 type Reader = Box<dyn AsyncRead + Send + Unpin>;
 type Writer = Arc<Mutex<Option<Box<dyn AsyncWrite + Send + Unpin>>>>;
 
@@ -47,6 +54,7 @@ pub(super) struct Lines {
     /// Whether the client has chosen an era. Before that only requests mean something.
     open: bool,
     gone: CancellationToken,
+    alert: Alert,
 }
 
 /// The process's own streams. `gone` is cancelled when stdin ends.
@@ -83,6 +91,7 @@ impl Lines {
             skipping: false,
             open: false,
             gone,
+            alert: Alert::new(),
         }
     }
 
@@ -114,11 +123,24 @@ impl Lines {
                 }
             }
             self.buffer.reserve(CHUNK);
-            match self.read.read_buf(&mut self.buffer).await {
+            match self.read().await {
                 Ok(0) | Err(_) => return None,
-                Ok(_) => {}
+                Ok(_) => self.alert.beat(),
             }
         }
+    }
+
+    /// Reads what there is. While the client is quick, without going to sleep; everything else that is ready runs in between.
+    async fn read(&mut self) -> io::Result<usize> {
+        while self.alert.is_on() {
+            let mut reading = pin!(self.read.read_buf(&mut self.buffer));
+            let polled = poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await;
+            if let Poll::Ready(read) = polled {
+                return read;
+            }
+            tokio::task::yield_now().await;
+        }
+        self.read.read_buf(&mut self.buffer).await
     }
 
     /// Whether a message may pass. The first ones choose the era; rmcp takes anything but a request for the end of the talk then.
@@ -169,8 +191,12 @@ impl Transport<RoleServer> for Lines {
     type Error = io::Error;
 
     fn send(&mut self, message: ServerJsonRpcMessage) -> impl Future<Output = io::Result<()>> + Send + 'static {
-        let (text, writer) = (serde_json::to_vec(&message), Arc::clone(&self.write));
-        async move { write(&writer, text?).await }
+        let (text, writer, alert) = (serde_json::to_vec(&message), Arc::clone(&self.write), self.alert.clone());
+        async move {
+            write(&writer, text?).await?;
+            alert.beat();
+            Ok(())
+        }
     }
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {

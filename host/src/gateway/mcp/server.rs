@@ -179,7 +179,8 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        call::run(self, request, context).await
+        // In its place at once: rmcp moves what it makes of this future several times.
+        Box::pin(call::run(self, request, context)).await
     }
 
     async fn set_level(

@@ -42,7 +42,10 @@ const SOURCES: [(&str, Source); 10] = [
             "it is published in a Git repository alone, and SendGrid's packages for PyPI and npm are not made of it",
         ),
     ),
-    ("slack", Source::Nowhere("Slack has given its description up; the last one, of 2024, was in no package")),
+    (
+        "slack",
+        Source::Nowhere("Slack has given its description up; the last one, of 2024, was in no package of Slack's"),
+    ),
     (
         "supabase",
         Source::Nowhere(

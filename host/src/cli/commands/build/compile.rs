@@ -9,7 +9,7 @@ use std::{
 use rig_host::{
     author::sdk::{self, Provided},
     build,
-    sandbox::{CallLimits, PoolSize, Sandbox, ToolDef},
+    sandbox::{CallLimits, PoolSize, Sandbox, Stop, ToolDef},
 };
 use rig_specs::{Sha256, manifest::Manifest};
 use rig_toolchain::{BuildOptions, Choice, ForeignOptions, Language, Schemas, Step, Toolchain};
@@ -18,6 +18,10 @@ use crate::cli::{report::Failure, session::Session};
 
 /// How long `describe` may take. It only builds a list.
 const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where to look when a pack does not live to tell its tools.
+const NOT_DESCRIBED: &str = "look at what runs before any call: the definitions of the tools and their examples; in C also whether \
+                             `rig_tools` ends with an empty entry";
 
 /// Compiles the pack in a folder; answers the component and what it says about its tools.
 pub(super) fn pack(session: &Session, dir: &Path, manifest: &Manifest) -> Result<(Vec<u8>, Vec<ToolDef>), Failure> {
@@ -98,5 +102,13 @@ fn describe(component: &[u8], limits: &CallLimits) -> Result<Vec<ToolDef>, Failu
     let sandbox = Sandbox::new(PoolSize::SINGLE, None)?;
     let program = sandbox.load(&Sha256::of(component), component)?;
     let deadline = Instant::now() + DESCRIBE_TIMEOUT;
-    Ok(Session::block_on(program.describe(deadline, limits))??)
+    Session::block_on(program.describe(deadline, limits))?.map_err(|stop| {
+        let failure = match &stop {
+            // Nobody called anything yet, so that the usual advice would mislead.
+            Stop::Timeout | Stop::Trap(_) => Failure::of(&stop, NOT_DESCRIBED),
+            Stop::Memory { .. } => Failure::of(&stop, "raise `memory` in [limits] of rig-pack.toml"),
+            _ => Failure::from(stop),
+        };
+        failure.context("the pack was run to ask it for its tools, and did not tell them")
+    })
 }
