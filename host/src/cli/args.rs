@@ -7,8 +7,10 @@ use clap_complete::Shell;
 use rig_host::build::lint::Lint;
 
 mod author;
+mod versions;
 
 pub use author::{New, Publish, Test};
+pub use versions::{Outdated, Rollback, Update};
 
 /// Install packs of tools for AI agents, and run every call in a sandbox.
 #[derive(Debug, Parser)]
@@ -50,6 +52,12 @@ pub enum Command {
     Install(Install),
     /// Remove packs from the project
     Uninstall(Uninstall),
+    /// Bring packs up to date, after showing what is different
+    Update(Update),
+    /// List packs that have a newer version
+    Outdated(Outdated),
+    /// Return to an earlier state of the installed packs
+    Rollback(Rollback),
     /// List installed packs, or the packs that the index offers
     Packs(Packs),
     /// Show one pack: version, origin, tools, and what it may reach

@@ -86,7 +86,7 @@ fn commit(session: &Session, project: &Project, plan: Plan) -> Result<u8, Failur
 
 /// Before anything changes, so that a component that does not fit the sandbox is never installed, and the first call is as quick as
 /// any other.
-fn precompile(session: &Session, plan: &Plan) -> Result<(), Failure> {
+pub fn precompile(session: &Session, plan: &Plan) -> Result<(), Failure> {
     let components = plan.components()?;
     if components.is_empty() {
         return Ok(());
@@ -131,7 +131,7 @@ fn restore(
 }
 
 /// What each pack asks for, on stderr: it is part of a question, not a result.
-fn show(request: &ConsentRequest) {
+pub fn show(request: &ConsentRequest) {
     let mut out = std::io::stderr().lock();
     let mut line = |text: String| {
         let _ = writeln!(out, "{text}");
@@ -203,7 +203,7 @@ fn summary(session: &Session, plan: &Plan) {
 }
 
 /// Asks for consent to what was listed.
-fn agree(session: &Session, plan: &Plan) -> Result<(), Failure> {
+pub fn agree(session: &Session, plan: &Plan) -> Result<(), Failure> {
     let names: Vec<String> =
         plan.consent().iter().map(|request| format!("{} {}", request.pack, request.version)).collect();
     let names = names.join(", ");

@@ -1,0 +1,467 @@
+//! From what a person named to the versions of all that is needed. What is installed stays as it is, unless it was named; what was named
+//! and what that needs is chosen together ([`solve`]).
+//!
+//! An index may leave out what a release needs: the manifest in the component counts. So when a component that was chosen needs
+//! something else than was thought, the versions are chosen again with what is known then.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rig_specs::{
+    PackId,
+    lock::{LockedPack, Runtime},
+};
+use semver::{Op, Version, VersionReq};
+
+use super::{Planned, Planner, choose, find::Component};
+use crate::install::{
+    InstallError, LoadedIndex,
+    index::{IndexError, Mode},
+    load_pack,
+    net::NetError,
+    solve::{Barred, Known, NoSolution, Problem, Release, Root, solve},
+    source::{Request, Wanted},
+    update,
+};
+
+type Needs = BTreeMap<PackId, VersionReq>;
+
+/// What the project is to have, and what was named for it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ask {
+    pub(super) roots: BTreeMap<PackId, Root>,
+    /// In the order in which they were named.
+    pub(super) named: Vec<PackId>,
+}
+
+impl Ask {
+    fn name(&mut self, id: &PackId, root: Root) {
+        if !self.named.contains(id) {
+            self.named.push(id.clone());
+        }
+        self.roots.insert(id.clone(), root);
+    }
+}
+
+/// What was learnt on the way.
+#[derive(Default)]
+pub(super) struct Learnt {
+    /// Components that were given as files or by URL.
+    given: BTreeMap<PackId, (Version, Needs)>,
+    /// What components need by their own manifests.
+    needs: BTreeMap<(PackId, Version), Needs>,
+    /// Components that were fetched and inspected.
+    ready: BTreeMap<(PackId, Version), Planned>,
+}
+
+impl Planner<'_> {
+    /// The packs of an install.
+    pub(super) async fn install(&mut self, requests: &[Request]) -> Result<Vec<Planned>, InstallError> {
+        let mut ask = Ask { roots: self.kept(), named: Vec::new() };
+        let mut learnt = Learnt::default();
+        for request in requests {
+            match request {
+                Request::File(_) | Request::Url { .. } => {
+                    let component = match request {
+                        Request::File(path) => self.file(path)?,
+                        Request::Url { url, sha256 } => self.url(url, *sha256).await?,
+                        Request::Named { .. } => continue,
+                    };
+                    self.give(component, &mut ask, &mut learnt)?;
+                }
+                Request::Named { id, version } => self.name(id, version.as_ref(), &mut ask).await?,
+            }
+        }
+        Ok(self.choose_all(&ask, learnt).await?.0)
+    }
+
+    /// Every installed pack as it is.
+    pub(super) fn kept(&self) -> BTreeMap<PackId, Root> {
+        let kept = |(id, locked): (&PackId, &LockedPack)| (id.clone(), Root::Kept(locked.version.clone()));
+        self.project.lock().packs.iter().map(kept).collect()
+    }
+
+    fn give(&self, component: Component, ask: &mut Ask, learnt: &mut Learnt) -> Result<(), InstallError> {
+        let planned = self.planned(component)?;
+        let (id, version) = (planned.id().clone(), planned.version().clone());
+        let twice = || InstallError::NamedTwice { pack: id.clone() };
+        let key = (id.clone(), version.clone());
+        if let Some(other) = learnt.ready.get(&key)
+            && other.inspected.sha256 != planned.inspected.sha256
+        {
+            return Err(twice());
+        }
+        match ask.roots.get(&id) {
+            Some(Root::Given(other)) if *other != version => return Err(twice()),
+            Some(Root::Named(Some(wanted))) if !wanted.matches(&version) => return Err(twice()),
+            _ => {}
+        }
+        learnt.given.insert(id.clone(), (version.clone(), planned.inspected.pack.manifest.dependencies.clone()));
+        ask.name(&id, Root::Given(version));
+        learnt.ready.insert(key, planned);
+        Ok(())
+    }
+
+    async fn name(&mut self, id: &PackId, wanted: Option<&Wanted>, ask: &mut Ask) -> Result<(), InstallError> {
+        // An installed pack that is named again stays what it is, unless another version is asked for.
+        let stays = self.stays(id, wanted);
+        let mode = self.options.mode;
+        match self.index().await {
+            Ok(_) => {}
+            // Then the lock alone says what it is.
+            Err(error) if stays.is_some() && tolerable(&error, mode) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let twice = || InstallError::NamedTwice { pack: id.clone() };
+        match ask.roots.get(id) {
+            Some(Root::Given(version)) => {
+                let same = wanted.is_none_or(|wanted| wanted.matches(version));
+                return if same { Ok(()) } else { Err(twice()) };
+            }
+            Some(root @ (Root::Named(_) | Root::Kept(_))) if ask.named.contains(id) => {
+                let other = match root {
+                    Root::Named(other) => other.clone(),
+                    _ => stays.clone().map(Wanted::Exact),
+                };
+                match (other, wanted) {
+                    (_, None) => return Ok(()),
+                    (Some(other), Some(wanted)) if other != *wanted => return Err(twice()),
+                    (Some(_), Some(_)) => return Ok(()),
+                    (None, Some(_)) => {}
+                }
+            }
+            _ => {}
+        }
+        if let Some(version) = stays {
+            ask.name(id, Root::Kept(version));
+            return Ok(());
+        }
+        if let Some(loaded) = &self.index {
+            self.runs(loaded, id, wanted)?;
+        }
+        ask.name(id, Root::Named(wanted.cloned()));
+        Ok(())
+    }
+
+    /// The installed version of a pack, when it is what is wanted.
+    fn stays(&self, id: &PackId, wanted: Option<&Wanted>) -> Option<Version> {
+        let locked = self.project.locked(id).filter(|locked| locked.runtime == Runtime::Wasm)?;
+        wanted.is_none_or(|wanted| wanted.matches(&locked.version)).then(|| locked.version.clone())
+    }
+
+    /// Chooses, fetches and inspects until what was chosen is what the components themselves say they need.
+    async fn choose_all(
+        &mut self,
+        ask: &Ask,
+        mut learnt: Learnt,
+    ) -> Result<(Vec<Planned>, BTreeMap<PackId, Version>), InstallError> {
+        let chosen = loop {
+            let problem = self.problem(ask, &learnt, true).await?;
+            let chosen = match solve(&problem) {
+                Ok(chosen) => chosen,
+                Err(none) => return Err(self.unsolved(none, ask, &learnt).await),
+            };
+            let mut surprised = false;
+            for (id, version) in &chosen {
+                let key = (id.clone(), version.clone());
+                if learnt.ready.contains_key(&key) || !self.changes(ask, id, version) {
+                    continue;
+                }
+                let planned = self.fetched(ask, id, version).await?;
+                let needs = &planned.inspected.pack.manifest.dependencies;
+                let thought = problem.packs.get(id).and_then(|known| Some(&known.versions.get(version)?.needs));
+                if !matches!(ask.roots.get(id), Some(Root::Kept(_))) && thought != Some(needs) {
+                    learnt.needs.insert(key.clone(), needs.clone());
+                    surprised = true;
+                }
+                learnt.ready.insert(key, planned);
+            }
+            if !surprised {
+                break chosen;
+            }
+        };
+        Ok((self.in_order(ask, &chosen, learnt), chosen))
+    }
+
+    /// Whether a pack that was chosen belongs in the plan: what is new, what moves, and what was named to be installed.
+    fn changes(&self, ask: &Ask, id: &PackId, version: &Version) -> bool {
+        let same = self.project.locked(id).is_some_and(|locked| locked.version == *version);
+        match ask.roots.get(id) {
+            Some(Root::Kept(_)) => ask.named.contains(id),
+            Some(Root::Updated(_) | Root::Movable) => !same,
+            _ => true,
+        }
+    }
+
+    async fn fetched(&self, ask: &Ask, id: &PackId, version: &Version) -> Result<Planned, InstallError> {
+        let component = match (ask.roots.get(id), self.project.locked(id)) {
+            (Some(Root::Kept(_)), Some(locked)) => self.keep(locked).await?,
+            _ => self.release(id, version).await?,
+        };
+        let planned = self.planned(component)?;
+        self.check_named(id, version, &planned)?;
+        Ok(planned)
+    }
+
+    /// What was named in its order, then what that needs, each after what needs it.
+    fn in_order(&self, ask: &Ask, chosen: &BTreeMap<PackId, Version>, mut learnt: Learnt) -> Vec<Planned> {
+        let mut packs: Vec<Planned> = Vec::new();
+        let mut queue: Vec<(PackId, Option<PackId>)> = ask.named.iter().map(|id| (id.clone(), None)).collect();
+        queue.extend(chosen.keys().filter(|id| self.project.locked(id).is_some()).map(|id| (id.clone(), None)));
+        let (mut next, mut seen) = (0, BTreeSet::new());
+        // What needs it is looked at in the order of the plan; what is left over comes last.
+        while next < queue.len() {
+            let (id, needed_by) = queue[next].clone();
+            next += 1;
+            let Some(version) = chosen.get(&id).filter(|_| seen.insert(id.clone())) else { continue };
+            let Some(mut planned) = learnt.ready.remove(&(id.clone(), version.clone())) else { continue };
+            let needs = planned.inspected.pack.manifest.dependencies.keys();
+            let version_of = |id: &PackId| {
+                let locked = || self.project.locked(id).map(|locked| &locked.version);
+                chosen.get(id).or_else(locked).map(ToString::to_string)
+            };
+            planned.dependencies = needs.clone().filter_map(|id| Some((id.clone(), version_of(id)?))).collect();
+            queue.extend(needs.map(|needed| (needed.clone(), Some(id.clone()))));
+            planned.needed_by = needed_by;
+            packs.push(planned);
+        }
+        packs
+    }
+
+    /// What is known of every pack that may play a part. With `strict` an index that cannot be read is an error where a pack is known
+    /// from nowhere else.
+    async fn problem(&mut self, ask: &Ask, learnt: &Learnt, strict: bool) -> Result<Problem, InstallError> {
+        let mut problem = Problem { roots: ask.roots.clone(), ..Problem::default() };
+        let mut queue: Vec<PackId> = ask.roots.keys().cloned().collect();
+        let mut tried = false;
+        while let Some(id) = queue.pop() {
+            if problem.packs.contains_key(&id) || problem.absent.contains_key(&id) {
+                continue;
+            }
+            let root = ask.roots.get(&id);
+            if !matches!(root, Some(Root::Kept(_) | Root::Given(_))) && self.index.is_none() && !tried {
+                tried = true;
+                match self.index().await {
+                    Ok(_) => {}
+                    Err(error) if strict => return Err(error.into()),
+                    Err(_) => {}
+                }
+            }
+            let known = match self.known(&id, root, ask, learnt) {
+                Ok(known) => known,
+                Err(why) => {
+                    problem.absent.insert(id, why);
+                    continue;
+                }
+            };
+            queue.extend(known.versions.values().flat_map(|release| release.needs.keys().cloned()));
+            problem.packs.insert(id, known);
+        }
+        Ok(problem)
+    }
+
+    /// The versions of a pack; else why there are none.
+    fn known(&self, id: &PackId, root: Option<&Root>, ask: &Ask, learnt: &Learnt) -> Result<Known, String> {
+        if let Some((version, needs)) = learnt.given.get(id) {
+            let release = Release { needs: needs.clone(), barred: None };
+            return Ok(Known { versions: [(version.clone(), release)].into(), preferred: None });
+        }
+        let locked = self.project.locked(id);
+        if let (Some(Root::Kept(version)), Some(locked)) = (root, locked)
+            && *version == locked.version
+        {
+            let release = Release { needs: self.needs_of_kept(locked, ask, learnt), barred: None };
+            return Ok(Known { versions: [(version.clone(), release)].into(), preferred: None });
+        }
+        let mut known = Known::default();
+        let mut why = None;
+        if let Some(loaded) = &self.index {
+            match choose::releases(&loaded.index, id) {
+                Ok(releases) => {
+                    for (version, release) in releases {
+                        let newer = release.min_rig.clone().filter(|needs| *needs > self.installer.rig);
+                        let barred = newer.map(Barred::NeedsRig);
+                        let barred = if release.yanked { Some(Barred::Withdrawn) } else { barred };
+                        let learnt = learnt.needs.get(&(id.clone(), version.clone()));
+                        let needs = learnt.unwrap_or(&release.dependencies).clone();
+                        known.versions.insert(version.clone(), Release { needs, barred });
+                    }
+                }
+                Err(error) => why = Some(error.to_string()),
+            }
+        }
+        if let Some(locked) = locked.filter(|locked| locked.runtime == Runtime::Wasm) {
+            let needs = self.needs_of_locked(locked);
+            known.versions.insert(locked.version.clone(), Release { needs, barred: None });
+            known.preferred = matches!(root, Some(Root::Movable | Root::Kept(_))).then(|| locked.version.clone());
+        }
+        match (known.versions.is_empty(), why) {
+            (true, Some(why)) => Err(why),
+            (true, None) => Err(format!("there is no pack `{id}`")),
+            (false, _) => Ok(known),
+        }
+    }
+
+    /// What an installed pack needs, by its own manifest where its component is there, else by the index, else by the lock.
+    fn needs_of_locked(&self, locked: &LockedPack) -> Needs {
+        if locked.dependencies.is_empty() {
+            return Needs::new();
+        }
+        if let Ok((_, pack)) = load_pack(&self.installer.home, locked) {
+            return pack.manifest.dependencies;
+        }
+        let releases = self.index.as_ref().and_then(|loaded| choose::releases(&loaded.index, &locked.pack_id).ok());
+        let release = releases.and_then(|releases| releases.get(&locked.version));
+        if let Some(release) = release.filter(|release| Some(release.sha256) == locked.integrity) {
+            return release.dependencies.clone();
+        }
+        let exactly = |version: &str| {
+            let version: Version = version.parse().ok()?;
+            let comparator = semver::Comparator {
+                op: Op::Exact,
+                major: version.major,
+                minor: Some(version.minor),
+                patch: Some(version.patch),
+                pre: version.pre,
+            };
+            Some(VersionReq { comparators: vec![comparator] })
+        };
+        locked.dependencies.iter().filter_map(|(id, version)| Some((id.clone(), exactly(version)?))).collect()
+    }
+
+    /// Of a pack that stays, only what it needs of packs that may move counts: that it fits the others that stay is not for this
+    /// command to judge, and a pack that is missing is brought in only where it can be had.
+    fn needs_of_kept(&self, locked: &LockedPack, ask: &Ask, learnt: &Learnt) -> Needs {
+        let mut needs = self.needs_of_locked(locked);
+        needs.retain(|id, _| match ask.roots.get(id) {
+            Some(Root::Kept(_)) => false,
+            Some(_) => true,
+            None => {
+                let offered = |loaded: &LoadedIndex| choose::releases(&loaded.index, id).is_ok();
+                learnt.given.contains_key(id) || self.index.as_ref().is_some_and(offered)
+            }
+        });
+        needs
+    }
+
+    /// The error for a person, with a next step that was tried out.
+    async fn unsolved(&mut self, none: NoSolution, ask: &Ask, learnt: &Learnt) -> InstallError {
+        let next = self.next_step(&none, ask, learnt).await;
+        InstallError::NoSolution { facts: none.facts, conclusion: none.conclusion, next }
+    }
+
+    async fn next_step(&mut self, none: &NoSolution, ask: &Ask, learnt: &Learnt) -> String {
+        let list = |ids: &[String]| ids.join(" ");
+        let kept: Vec<String> = none.kept.iter().map(ToString::to_string).collect();
+        if kept.is_empty() {
+            return "name other versions, or tell whoever keeps the packs; `--refresh` reads the index again".into();
+        }
+        let uninstall =
+            || format!("no version that the index has fits; `rig uninstall {}` would make room", list(&kept));
+        // Would it work if what stands in the way could move?
+        let mut freed = ask.clone();
+        for id in &none.kept {
+            freed.roots.insert(id.clone(), Root::Movable);
+        }
+        let Some(together) = self.solved(&freed, learnt).await else { return uninstall() };
+        let moved: Vec<(&PackId, &Version)> = none
+            .kept
+            .iter()
+            .filter_map(|id| Some((id, together.get(id)?)))
+            .filter(|(id, version)| self.project.locked(id).is_some_and(|locked| locked.version != **version))
+            .collect();
+        let names: Vec<String> = moved.iter().map(|(id, _)| id.to_string()).collect();
+        // Does bringing them up to date do?
+        let ids: Vec<PackId> = moved.iter().map(|(id, _)| (*id).clone()).collect();
+        if let Some(updated) = self.would_choose(&ids).await {
+            let mut after = ask.clone();
+            for (id, version) in updated {
+                if matches!(after.roots.get(&id), None | Some(Root::Kept(_))) {
+                    after.roots.insert(id, Root::Kept(version));
+                }
+            }
+            if self.solved(&after, learnt).await.is_some() {
+                return format!("run `rig update {}`, then this command again", list(&names));
+            }
+        }
+        let versions: Vec<String> = moved.iter().map(|(id, version)| format!("{id}@{version}")).collect();
+        format!("name them with versions that fit: `rig install … {}`", list(&versions))
+    }
+
+    async fn solved(&mut self, ask: &Ask, learnt: &Learnt) -> Option<BTreeMap<PackId, Version>> {
+        let problem = self.problem(ask, learnt, false).await.ok()?;
+        solve(&problem).ok()
+    }
+
+    /// What is asked for when installed packs are brought up to date: they move, what they need may, all others stay.
+    fn updating(&self, ids: &[PackId], wanted: Option<&Wanted>) -> Ask {
+        let mut ask = Ask { roots: self.kept(), named: ids.to_vec() };
+        ask.roots.extend(update::roots(&self.project.lock().packs, ids, wanted));
+        ask
+    }
+
+    /// The packs of an update that change, and the versions of all that were considered.
+    pub(in crate::install) async fn update(
+        &mut self,
+        ids: &[PackId],
+        wanted: Option<&Wanted>,
+    ) -> Result<(Vec<Planned>, BTreeMap<PackId, Version>), InstallError> {
+        let ask = self.updating(ids, wanted);
+        self.choose_all(&ask, Learnt::default()).await
+    }
+
+    /// The versions that an update of these packs would choose, by what is known without fetching anything.
+    pub(in crate::install) async fn would_choose(&mut self, ids: &[PackId]) -> Option<BTreeMap<PackId, Version>> {
+        let ask = self.updating(ids, None);
+        self.solved(&ask, &Learnt::default()).await
+    }
+
+    /// What stands against a version of an installed pack.
+    pub(in crate::install) async fn why_not(&mut self, id: &PackId, version: &Version) -> Vec<String> {
+        let wanted = Wanted::Exact(version.clone());
+        let ask = self.updating(std::slice::from_ref(id), Some(&wanted));
+        match self.problem(&ask, &Learnt::default(), false).await.map(|problem| solve(&problem)) {
+            Ok(Err(none)) => none.facts,
+            // It would fit alone, but not with all that moves at once.
+            _ => vec![format!("`{id}` {version} does not fit what is updated with it")],
+        }
+    }
+
+    /// Says when a version that was named is not there, or withdrawn.
+    pub(in crate::install) fn check_wanted(&self, id: &PackId, wanted: &Wanted) -> Result<(), InstallError> {
+        let stays = self.stays(id, Some(wanted)).is_some();
+        match &self.index {
+            Some(loaded) if !stays => self.runs(loaded, id, Some(wanted)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Says when nothing that is meant by a name is there for this rig.
+    fn runs(&self, loaded: &LoadedIndex, id: &PackId, wanted: Option<&Wanted>) -> Result<(), InstallError> {
+        let (newest, release) = choose::choose(&loaded.index, id, wanted)?;
+        let this = &self.installer.rig;
+        // A pre-release does not take the place of a release that needs a newer rig.
+        let meant = |version: &Version| match wanted {
+            Some(wanted) => wanted.matches(version),
+            None => version.pre.is_empty() || !newest.pre.is_empty(),
+        };
+        let runs = choose::releases(&loaded.index, id)?.iter().any(|(version, release)| {
+            !release.yanked && meant(version) && release.min_rig.as_ref().is_none_or(|needs| needs <= this)
+        });
+        match release.min_rig.clone().filter(|_| !runs) {
+            None => Ok(()),
+            Some(needs) => {
+                let (version, this) = (newest.clone(), this.clone());
+                Err(InstallError::NeedsNewerRig { pack: id.clone(), version, needs, this })
+            }
+        }
+    }
+}
+
+/// Whether an installed pack can be dealt with although the index cannot be read.
+fn tolerable(error: &IndexError, mode: Mode) -> bool {
+    match error {
+        IndexError::NotConfigured | IndexError::NoCopy { .. } => true,
+        IndexError::Net(NetError::Failed { .. }) => mode == Mode::Cached,
+        _ => false,
+    }
+}
