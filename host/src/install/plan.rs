@@ -18,8 +18,10 @@ use super::{
 };
 use crate::{project::Project, words};
 
+mod advice;
 mod choose;
 mod find;
+mod known;
 mod resolve;
 
 pub use choose::similar;

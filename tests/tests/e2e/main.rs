@@ -38,6 +38,8 @@ mod remote;
 mod retries;
 mod rgp;
 mod rgp_refused;
+mod rollback;
 mod tamper;
 mod tenants;
+mod update;
 mod wasi;

@@ -10,20 +10,19 @@ use rig_specs::{
     PackId,
     lock::{LockedPack, Runtime},
 };
-use semver::{Op, Version, VersionReq};
+use semver::{Version, VersionReq};
 
 use super::{Planned, Planner, choose, find::Component};
 use crate::install::{
     InstallError, LoadedIndex,
     index::{IndexError, Mode},
-    load_pack,
     net::NetError,
-    solve::{Barred, Known, NoSolution, Problem, Release, Root, solve},
+    solve::{Root, solve},
     source::{Request, Wanted},
     update,
 };
 
-type Needs = BTreeMap<PackId, VersionReq>;
+pub(super) type Needs = BTreeMap<PackId, VersionReq>;
 
 /// What the project is to have, and what was named for it.
 #[derive(Debug, Clone, Default)]
@@ -46,9 +45,9 @@ impl Ask {
 #[derive(Default)]
 pub(super) struct Learnt {
     /// Components that were given as files or by URL.
-    given: BTreeMap<PackId, (Version, Needs)>,
+    pub(super) given: BTreeMap<PackId, (Version, Needs)>,
     /// What components need by their own manifests.
-    needs: BTreeMap<(PackId, Version), Needs>,
+    pub(super) needs: BTreeMap<(PackId, Version), Needs>,
     /// Components that were fetched and inspected.
     ready: BTreeMap<(PackId, Version), Planned>,
 }
@@ -143,7 +142,7 @@ impl Planner<'_> {
     }
 
     /// The installed version of a pack, when it is what is wanted.
-    fn stays(&self, id: &PackId, wanted: Option<&Wanted>) -> Option<Version> {
+    pub(super) fn stays(&self, id: &PackId, wanted: Option<&Wanted>) -> Option<Version> {
         let locked = self.project.locked(id).filter(|locked| locked.runtime == Runtime::Wasm)?;
         wanted.is_none_or(|wanted| wanted.matches(&locked.version)).then(|| locked.version.clone())
     }
@@ -227,173 +226,8 @@ impl Planner<'_> {
         packs
     }
 
-    /// What is known of every pack that may play a part. With `strict` an index that cannot be read is an error where a pack is known
-    /// from nowhere else.
-    async fn problem(&mut self, ask: &Ask, learnt: &Learnt, strict: bool) -> Result<Problem, InstallError> {
-        let mut problem = Problem { roots: ask.roots.clone(), ..Problem::default() };
-        let mut queue: Vec<PackId> = ask.roots.keys().cloned().collect();
-        let mut tried = false;
-        while let Some(id) = queue.pop() {
-            if problem.packs.contains_key(&id) || problem.absent.contains_key(&id) {
-                continue;
-            }
-            let root = ask.roots.get(&id);
-            if !matches!(root, Some(Root::Kept(_) | Root::Given(_))) && self.index.is_none() && !tried {
-                tried = true;
-                match self.index().await {
-                    Ok(_) => {}
-                    Err(error) if strict => return Err(error.into()),
-                    Err(_) => {}
-                }
-            }
-            let known = match self.known(&id, root, ask, learnt) {
-                Ok(known) => known,
-                Err(why) => {
-                    problem.absent.insert(id, why);
-                    continue;
-                }
-            };
-            queue.extend(known.versions.values().flat_map(|release| release.needs.keys().cloned()));
-            problem.packs.insert(id, known);
-        }
-        Ok(problem)
-    }
-
-    /// The versions of a pack; else why there are none.
-    fn known(&self, id: &PackId, root: Option<&Root>, ask: &Ask, learnt: &Learnt) -> Result<Known, String> {
-        if let Some((version, needs)) = learnt.given.get(id) {
-            let release = Release { needs: needs.clone(), barred: None };
-            return Ok(Known { versions: [(version.clone(), release)].into(), preferred: None });
-        }
-        let locked = self.project.locked(id);
-        if let (Some(Root::Kept(version)), Some(locked)) = (root, locked)
-            && *version == locked.version
-        {
-            let release = Release { needs: self.needs_of_kept(locked, ask, learnt), barred: None };
-            return Ok(Known { versions: [(version.clone(), release)].into(), preferred: None });
-        }
-        let mut known = Known::default();
-        let mut why = None;
-        if let Some(loaded) = &self.index {
-            match choose::releases(&loaded.index, id) {
-                Ok(releases) => {
-                    for (version, release) in releases {
-                        let newer = release.min_rig.clone().filter(|needs| *needs > self.installer.rig);
-                        let barred = newer.map(Barred::NeedsRig);
-                        let barred = if release.yanked { Some(Barred::Withdrawn) } else { barred };
-                        let learnt = learnt.needs.get(&(id.clone(), version.clone()));
-                        let needs = learnt.unwrap_or(&release.dependencies).clone();
-                        known.versions.insert(version.clone(), Release { needs, barred });
-                    }
-                }
-                Err(error) => why = Some(error.to_string()),
-            }
-        }
-        if let Some(locked) = locked.filter(|locked| locked.runtime == Runtime::Wasm) {
-            let needs = self.needs_of_locked(locked);
-            known.versions.insert(locked.version.clone(), Release { needs, barred: None });
-            known.preferred = matches!(root, Some(Root::Movable | Root::Kept(_))).then(|| locked.version.clone());
-        }
-        match (known.versions.is_empty(), why) {
-            (true, Some(why)) => Err(why),
-            (true, None) => Err(format!("there is no pack `{id}`")),
-            (false, _) => Ok(known),
-        }
-    }
-
-    /// What an installed pack needs, by its own manifest where its component is there, else by the index, else by the lock.
-    fn needs_of_locked(&self, locked: &LockedPack) -> Needs {
-        if locked.dependencies.is_empty() {
-            return Needs::new();
-        }
-        if let Ok((_, pack)) = load_pack(&self.installer.home, locked) {
-            return pack.manifest.dependencies;
-        }
-        let releases = self.index.as_ref().and_then(|loaded| choose::releases(&loaded.index, &locked.pack_id).ok());
-        let release = releases.and_then(|releases| releases.get(&locked.version));
-        if let Some(release) = release.filter(|release| Some(release.sha256) == locked.integrity) {
-            return release.dependencies.clone();
-        }
-        let exactly = |version: &str| {
-            let version: Version = version.parse().ok()?;
-            let comparator = semver::Comparator {
-                op: Op::Exact,
-                major: version.major,
-                minor: Some(version.minor),
-                patch: Some(version.patch),
-                pre: version.pre,
-            };
-            Some(VersionReq { comparators: vec![comparator] })
-        };
-        locked.dependencies.iter().filter_map(|(id, version)| Some((id.clone(), exactly(version)?))).collect()
-    }
-
-    /// Of a pack that stays, only what it needs of packs that may move counts: that it fits the others that stay is not for this
-    /// command to judge, and a pack that is missing is brought in only where it can be had.
-    fn needs_of_kept(&self, locked: &LockedPack, ask: &Ask, learnt: &Learnt) -> Needs {
-        let mut needs = self.needs_of_locked(locked);
-        needs.retain(|id, _| match ask.roots.get(id) {
-            Some(Root::Kept(_)) => false,
-            Some(_) => true,
-            None => {
-                let offered = |loaded: &LoadedIndex| choose::releases(&loaded.index, id).is_ok();
-                learnt.given.contains_key(id) || self.index.as_ref().is_some_and(offered)
-            }
-        });
-        needs
-    }
-
-    /// The error for a person, with a next step that was tried out.
-    async fn unsolved(&mut self, none: NoSolution, ask: &Ask, learnt: &Learnt) -> InstallError {
-        let next = self.next_step(&none, ask, learnt).await;
-        InstallError::NoSolution { facts: none.facts, conclusion: none.conclusion, next }
-    }
-
-    async fn next_step(&mut self, none: &NoSolution, ask: &Ask, learnt: &Learnt) -> String {
-        let list = |ids: &[String]| ids.join(" ");
-        let kept: Vec<String> = none.kept.iter().map(ToString::to_string).collect();
-        if kept.is_empty() {
-            return "name other versions, or tell whoever keeps the packs; `--refresh` reads the index again".into();
-        }
-        let uninstall =
-            || format!("no version that the index has fits; `rig uninstall {}` would make room", list(&kept));
-        // Would it work if what stands in the way could move?
-        let mut freed = ask.clone();
-        for id in &none.kept {
-            freed.roots.insert(id.clone(), Root::Movable);
-        }
-        let Some(together) = self.solved(&freed, learnt).await else { return uninstall() };
-        let moved: Vec<(&PackId, &Version)> = none
-            .kept
-            .iter()
-            .filter_map(|id| Some((id, together.get(id)?)))
-            .filter(|(id, version)| self.project.locked(id).is_some_and(|locked| locked.version != **version))
-            .collect();
-        let names: Vec<String> = moved.iter().map(|(id, _)| id.to_string()).collect();
-        // Does bringing them up to date do?
-        let ids: Vec<PackId> = moved.iter().map(|(id, _)| (*id).clone()).collect();
-        if let Some(updated) = self.would_choose(&ids).await {
-            let mut after = ask.clone();
-            for (id, version) in updated {
-                if matches!(after.roots.get(&id), None | Some(Root::Kept(_))) {
-                    after.roots.insert(id, Root::Kept(version));
-                }
-            }
-            if self.solved(&after, learnt).await.is_some() {
-                return format!("run `rig update {}`, then this command again", list(&names));
-            }
-        }
-        let versions: Vec<String> = moved.iter().map(|(id, version)| format!("{id}@{version}")).collect();
-        format!("name them with versions that fit: `rig install … {}`", list(&versions))
-    }
-
-    async fn solved(&mut self, ask: &Ask, learnt: &Learnt) -> Option<BTreeMap<PackId, Version>> {
-        let problem = self.problem(ask, learnt, false).await.ok()?;
-        solve(&problem).ok()
-    }
-
     /// What is asked for when installed packs are brought up to date: they move, what they need may, all others stay.
-    fn updating(&self, ids: &[PackId], wanted: Option<&Wanted>) -> Ask {
+    pub(super) fn updating(&self, ids: &[PackId], wanted: Option<&Wanted>) -> Ask {
         let mut ask = Ask { roots: self.kept(), named: ids.to_vec() };
         ask.roots.extend(update::roots(&self.project.lock().packs, ids, wanted));
         ask
@@ -407,23 +241,6 @@ impl Planner<'_> {
     ) -> Result<(Vec<Planned>, BTreeMap<PackId, Version>), InstallError> {
         let ask = self.updating(ids, wanted);
         self.choose_all(&ask, Learnt::default()).await
-    }
-
-    /// The versions that an update of these packs would choose, by what is known without fetching anything.
-    pub(in crate::install) async fn would_choose(&mut self, ids: &[PackId]) -> Option<BTreeMap<PackId, Version>> {
-        let ask = self.updating(ids, None);
-        self.solved(&ask, &Learnt::default()).await
-    }
-
-    /// What stands against a version of an installed pack.
-    pub(in crate::install) async fn why_not(&mut self, id: &PackId, version: &Version) -> Vec<String> {
-        let wanted = Wanted::Exact(version.clone());
-        let ask = self.updating(std::slice::from_ref(id), Some(&wanted));
-        match self.problem(&ask, &Learnt::default(), false).await.map(|problem| solve(&problem)) {
-            Ok(Err(none)) => none.facts,
-            // It would fit alone, but not with all that moves at once.
-            _ => vec![format!("`{id}` {version} does not fit what is updated with it")],
-        }
     }
 
     /// Says when a version that was named is not there, or withdrawn.
