@@ -61,34 +61,30 @@ impl Installer<'_> {
         progress: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Rollback, InstallError> {
         let root = project.root();
-        let id = match id {
-            Some(id) => {
-                let there = snapshots::numbers(root);
-                if !there.contains(&id) {
-                    return Err(InstallError::NoSnapshot { id, there });
-                }
-                id
+        let there = snapshots::numbers(root);
+        let id = if let Some(id) = id {
+            if !there.contains(&id) {
+                return Err(InstallError::NoSnapshot { id, there });
             }
-            None => {
-                let numbers = snapshots::numbers(root);
-                let all = numbers.into_iter().map(|id| Ok((id, snapshots::read(root, id)?.returned_to)));
-                let all = all.collect::<Result<Vec<_>, InstallError>>()?;
-                before_present(&all).ok_or(InstallError::NothingEarlier)?
-            }
+            id
+        } else {
+            let all = there.into_iter().map(|id| Ok((id, snapshots::read(root, id)?.returned_to)));
+            let all = all.collect::<Result<Vec<_>, InstallError>>()?;
+            before_present(&all).ok_or(InstallError::NothingEarlier)?
         };
         let snapshot = snapshots::read(root, id)?;
         let wasm = |(_, locked): &(&PackId, &LockedPack)| locked.runtime == Runtime::Wasm;
         let needed = snapshot.lock.packs.iter().filter(wasm).map(|(id, locked)| (id.clone(), locked.clone())).collect();
         self.ensure(project, &needed, options, progress).await?;
-        let changed = differences(&project.lock().packs, &snapshot.lock.packs);
+        let different = differences(&project.lock().packs, &snapshot.lock.packs);
         let version = |locked: Option<&LockedPack>| locked.map(|locked| locked.version.clone());
         let moved = |&(id, from, to): &(&PackId, Option<&LockedPack>, Option<&LockedPack>)| Moved {
             pack: id.clone(),
             from: version(from),
             to: version(to),
         };
-        let changes: Vec<Moved> = changed.iter().map(moved).collect();
-        let new = changed.iter().filter_map(|(_, _, to)| to.filter(|to| to.runtime == Runtime::Wasm)?.integrity);
+        let changes: Vec<Moved> = different.iter().map(moved).collect();
+        let new = different.iter().filter_map(|(_, _, to)| to.filter(|to| to.runtime == Runtime::Wasm)?.integrity);
         let components = new.collect();
         Ok(Rollback { snapshot, changes, components, present: project.lock().clone() })
     }

@@ -194,7 +194,8 @@ mod tests {
 
     #[test]
     fn one_rollback_after_the_other_goes_back_step_by_step() {
-        let cases: [(&[(u32, Option<u32>)], Option<u32>); 8] = [
+        type Kept = &'static [(u32, Option<u32>)];
+        let cases: [(Kept, Option<u32>); 8] = [
             (&[], None),
             (&[(1, None)], Some(1)),
             (&[(1, None), (2, None)], Some(2)),

@@ -56,8 +56,8 @@ fn what_does_not_go_together_is_explained_and_the_next_step_works() {
     ----- stderr -----
     error: there are no versions that fit together:
       `mail` 2.0.0 needs `http-tools` ^2
-      `http-tools` 1.4.0 is installed
-      so `mail` 2.0.0 cannot be installed beside `http-tools` 1.4.0
+      `crm` 1.1.0, which is installed, needs `http-tools` ^1
+      so `mail` 2.0.0 cannot be installed beside `crm` 1.1.0
     hint: run `rig update crm`, then this command again
     ");
     assert_eq!(project.state(), before);

@@ -23,10 +23,10 @@ pub fn run(session: &Session, args: &Outdated) -> Result<u8, Failure> {
         session.ui.note("Every pack that comes from the project's index is up to date.");
     } else {
         let row = |line: &Line| {
-            let installed =
+            let now =
                 if line.withdrawn { format!("{} (withdrawn)", line.installed) } else { line.installed.to_string() };
             let update = line.update.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
-            vec![line.pack.to_string(), installed, update, line.newest.to_string()]
+            vec![line.pack.to_string(), now, update, line.newest.to_string()]
         };
         let rows: Vec<_> = found.iter().map(row).collect();
         render::table(&["ID", "Installed", "Update", "Newest"], &rows);

@@ -45,11 +45,11 @@ pub fn run(session: &Session, args: &Rollback) -> Result<u8, Failure> {
         }
     }
     compile(session, &plan)?;
-    let changes = plan.changes.clone();
+    let packs = plan.changes.clone();
     let changed = plan.commit(project.root(), &mut |lock| session.waiting(lock))?;
     session.ui.done(&format!("returned to the state of snapshot {id}"));
     if args.json {
-        render::json(&json!({ "changed": changed, "returned_to": id, "packs": changes }))?;
+        render::json(&json!({ "changed": changed, "returned_to": id, "packs": packs }))?;
     }
     Ok(exit::DONE)
 }

@@ -118,7 +118,9 @@ fn explain(session: &Session, update: &Update) {
     }
     for Held { pack, version, newest, why } in &update.held {
         session.ui.note(&format!("{pack} stays at {version}; {newest} does not fit:"));
-        why.iter().for_each(|line| session.ui.note(&format!("  {line}")));
+        for line in why {
+            session.ui.note(&format!("  {line}"));
+        }
     }
     for (pack, version) in &update.current {
         session.ui.note(&format!("{pack} {version} is up to date"));

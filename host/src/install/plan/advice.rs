@@ -1,6 +1,6 @@
 //! What to do when no versions go together: a next step that was tried out, and what stands in the way of one version.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rig_specs::PackId;
 use semver::Version;
@@ -18,29 +18,36 @@ use crate::install::{
 impl Planner<'_> {
     /// The error for a person, with a next step that was tried out.
     pub(super) async fn unsolved(&mut self, none: NoSolution, ask: &Ask, learnt: &Learnt) -> InstallError {
-        let next = self.next_step(&none, ask, learnt).await;
-        InstallError::NoSolution { facts: none.facts, conclusion: none.conclusion, next }
+        let mut told = none.clone();
+        let next = self.next_step(none, &mut told, ask, learnt).await;
+        InstallError::NoSolution { facts: told.facts, conclusion: told.conclusion, next }
     }
 
-    async fn next_step(&mut self, none: &NoSolution, ask: &Ask, learnt: &Learnt) -> String {
-        let list = |ids: &[String]| ids.join(" ");
-        let kept: Vec<String> = none.kept.iter().map(ToString::to_string).collect();
-        if kept.is_empty() {
+    /// `told` becomes the reason behind the first one: that an installed pack stays matters less than who keeps it there.
+    async fn next_step(&mut self, none: NoSolution, told: &mut NoSolution, ask: &Ask, learnt: &Learnt) -> String {
+        fn list(ids: impl IntoIterator<Item = impl ToString>) -> String {
+            ids.into_iter().map(|id| id.to_string()).collect::<Vec<_>>().join(" ")
+        }
+        if none.kept.is_empty() {
             return "name other versions, or tell whoever keeps the packs; `--refresh` reads the index again".into();
         }
-        let uninstall =
-            || format!("no version that the index has fits; `rig uninstall {}` would make room", list(&kept));
+        let uninstall = |ids: &BTreeSet<PackId>| {
+            format!("no version that the index has fits; `rig uninstall {}` would make room", list(ids))
+        };
         // Would it work if what stands in the way could move, and what then stands in the way of that?
-        let (mut freed, mut in_the_way) = (ask.clone(), none.kept.clone());
+        let (mut freed, mut in_the_way) = (ask.clone(), none.kept);
         let together = loop {
             for id in &in_the_way {
                 freed.roots.insert(id.clone(), Root::Movable);
             }
-            let Ok(problem) = self.problem(&freed, learnt, false).await else { return uninstall() };
+            let Ok(problem) = self.problem(&freed, learnt, false).await else { return uninstall(&in_the_way) };
             match solve(&problem) {
                 Ok(together) => break together,
-                Err(none) if none.kept.is_subset(&in_the_way) => return uninstall(),
-                Err(none) => in_the_way.extend(none.kept),
+                Err(none) if none.kept.is_subset(&in_the_way) => return uninstall(&in_the_way),
+                Err(none) => {
+                    in_the_way.extend(none.kept.iter().cloned());
+                    *told = none;
+                }
             }
         };
         let moved: Vec<(&PackId, &Version)> = in_the_way
@@ -64,12 +71,11 @@ impl Planner<'_> {
                 }
             }
             if self.solved(&after, learnt).await.is_some() {
-                let names: Vec<String> = ids.iter().map(ToString::to_string).collect();
-                return format!("run `rig update {}`, then this command again", list(&names));
+                return format!("run `rig update {}`, then this command again", list(&ids));
             }
         }
-        let versions: Vec<String> = moved.iter().map(|(id, version)| format!("{id}@{version}")).collect();
-        format!("name them with versions that fit: `rig install … {}`", list(&versions))
+        let versions = moved.iter().map(|(id, version)| format!("{id}@{version}"));
+        format!("name them with versions that fit: `rig install … {}`", list(versions))
     }
 
     async fn solved(&mut self, ask: &Ask, learnt: &Learnt) -> Option<BTreeMap<PackId, Version>> {

@@ -29,10 +29,10 @@ impl Planner<'_> {
             let root = ask.roots.get(&id);
             if !matches!(root, Some(Root::Kept(_) | Root::Given(_))) && self.index.is_none() && !tried {
                 tried = true;
-                match self.index().await {
-                    Ok(_) => {}
-                    Err(error) if strict => return Err(error.into()),
-                    Err(_) => {}
+                if let Err(error) = self.index().await
+                    && strict
+                {
+                    return Err(error.into());
                 }
             }
             let known = match self.known(&id, root, ask, learnt) {

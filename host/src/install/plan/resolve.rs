@@ -122,10 +122,9 @@ impl Planner<'_> {
                     _ => stays.clone().map(Wanted::Exact),
                 };
                 match (other, wanted) {
-                    (_, None) => return Ok(()),
-                    (Some(other), Some(wanted)) if other != *wanted => return Err(twice()),
-                    (Some(_), Some(_)) => return Ok(()),
                     (None, Some(_)) => {}
+                    (Some(other), Some(wanted)) if other != *wanted => return Err(twice()),
+                    (_, None) | (Some(_), Some(_)) => return Ok(()),
                 }
             }
             _ => {}

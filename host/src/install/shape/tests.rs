@@ -82,6 +82,10 @@ fn input_may_widen_and_output_may_narrow() {
     }
 }
 
+type Names = &'static [&'static str];
+/// Fields and required ones before and after, and whether that breaks input and output.
+type Fields = (Names, Names, Names, Names, (bool, bool));
+
 #[test]
 fn fields_come_and_go() {
     let fields = |names: &[&str], required: &[&str]| {
@@ -89,7 +93,7 @@ fn fields_come_and_go() {
             names.iter().map(|name| ((*name).to_owned(), json!({ "type": "string" }))).collect();
         json!({ "type": "object", "properties": fields, "required": required, "additionalProperties": false })
     };
-    let cases: [(&[&str], &[&str], &[&str], &[&str], (bool, bool)); 7] = [
+    let cases: [Fields; 7] = [
         // An optional field is new; a required one; one goes; one becomes required; one becomes optional; an optional one goes.
         (&["a"], &["a"], &["a", "b"], &["a"], (false, false)),
         (&["a"], &["a"], &["a", "b"], &["a", "b"], (true, false)),
@@ -163,12 +167,13 @@ fn endless_schemas_end() {
 #[test]
 fn changes_of_tools_are_told_with_their_weight() {
     type Edit = fn(&mut EmbeddedPack);
+    type Told = &'static [(&'static str, Part, &'static str, bool)];
     let second = |pack: &mut EmbeddedPack| {
         let mut tool = pack.tools[0].clone();
         tool.def.name = "echo.thing.put".into();
         pack.tools.push(tool);
     };
-    let cases: [(Edit, Edit, &[(&str, Part, &str, bool)]); 9] = [
+    let cases: [(Edit, Edit, Told); 9] = [
         (|_| {}, |_| {}, &[]),
         (
             |pack| pack.tools[0].def.risk_class = RiskClass::Read,
@@ -216,11 +221,11 @@ fn changes_of_tools_are_told_with_their_weight() {
         (
             |pack| {
                 pack.tools[0].def.output_schema =
-                    json!({ "type": "object", "properties": { "n": { "type": "string" } } })
+                    json!({ "type": "object", "properties": { "n": { "type": "string" } } });
             },
             |pack| {
                 pack.tools[0].def.output_schema =
-                    json!({ "type": "object", "properties": { "n": { "type": "integer" } } })
+                    json!({ "type": "object", "properties": { "n": { "type": "integer" } } });
             },
             &[("echo.thing.get", Part::Output, "`n`: was string, is integer", true)],
         ),

@@ -58,7 +58,9 @@ pub(super) fn explain(problem: &Problem, tree: &Tree) -> NoSolution {
     let mut found = Vec::new();
     leaves(tree, &mut found);
     let mut telling = Telling { problem, needs: BTreeMap::new(), barred: BTreeMap::new() };
-    found.into_iter().for_each(|fact| telling.take(fact));
+    for fact in found {
+        telling.take(fact);
+    }
     telling.tell()
 }
 
@@ -128,7 +130,7 @@ impl Telling<'_> {
                 Root::Kept(version) if needed.contains(id) => facts.push(format!("`{id}` {version} is installed")),
                 Root::Given(version) if needed.contains(id) => facts.push(format!("`{id}` {version} was given")),
                 Root::Named(Some(wanted)) if needed.contains(id) => {
-                    facts.push(format!("`{id}` {wanted} was asked for"))
+                    facts.push(format!("`{id}` {wanted} was asked for"));
                 }
                 _ => {}
             }

@@ -1,5 +1,7 @@
 //! Choosing versions, and saying why there are none.
 
+use std::fmt::Write as _;
+
 use super::*;
 
 /// A problem from text. A line is `pack version: needs…`, with `!` before a withdrawn version and `@9.9.9` for a rig that it needs.
@@ -177,7 +179,7 @@ fn what_cannot_be_had_is_told_with_its_reason() {
 fn many_versions_are_told_in_a_line() {
     let mut releases = String::from("b 1.0.0\n b 2.0.0\n");
     for minor in 0..40 {
-        releases.push_str(&format!("a 1.{minor}.0: b ^2\n"));
+        writeln!(releases, "a 1.{minor}.0: b ^2").unwrap();
     }
     let none = fails(
         &problem(&releases, &[("a", any()), ("b", kept("1.0.0"))]),
@@ -217,7 +219,7 @@ fn an_index_that_keeps_rig_busy_is_given_up() {
         for major in 1..12 {
             let needs: Vec<String> =
                 (0..pack).map(|other| format!("p{other} >={}, <{}", major + 1, major + 1)).collect();
-            releases.push_str(&format!("p{pack} {major}.0.0: {}\n", needs.join(";")));
+            writeln!(releases, "p{pack} {major}.0.0: {}", needs.join(";")).unwrap();
         }
     }
     let names: Vec<String> = (0..12).map(|pack| format!("p{pack}")).collect();
