@@ -79,16 +79,7 @@ pub fn assemble(
     manifest: Manifest,
     described: Vec<ToolDef>,
 ) -> Result<(Vec<u8>, EmbeddedPack), BuildError> {
-    let mut problems = Vec::new();
-    let mut tools = Vec::new();
-    for tool in described {
-        let name = tool.name.escape_debug().to_string();
-        match convert(tool) {
-            Ok(tool) => tools.push(tool),
-            Err(why) => problems.push(format!("tool `{name}`: {why}")),
-        }
-    }
-    tools.sort_by(|a, b| a.def.name.cmp(&b.def.name));
+    let (tools, mut problems) = converted(described);
     let pack = EmbeddedPack { format: EmbeddedPack::FORMAT, manifest, tools };
     problems.extend(pack.problems());
     problems.extend(pack.tools.iter().flat_map(schema_problems));
@@ -102,6 +93,28 @@ pub fn assemble(
     bytes.push(ComponentSection::id(&section));
     section.encode(&mut bytes);
     Ok((bytes, pack))
+}
+
+/// The tools that a component tells, as they are embedded: sorted, with the common error schema.
+///
+/// # Errors
+/// When a schema or an example is not JSON.
+pub fn described(tools: Vec<ToolDef>) -> Result<Vec<PackTool>, BuildError> {
+    let (tools, problems) = converted(tools);
+    if problems.is_empty() { Ok(tools) } else { Err(BuildError::Problems(problems)) }
+}
+
+fn converted(described: Vec<ToolDef>) -> (Vec<PackTool>, Vec<String>) {
+    let (mut tools, mut problems) = (Vec::new(), Vec::new());
+    for tool in described {
+        let name = tool.name.escape_debug().to_string();
+        match convert(tool) {
+            Ok(tool) => tools.push(tool),
+            Err(why) => problems.push(format!("tool `{name}`: {why}")),
+        }
+    }
+    tools.sort_by(|a, b| a.def.name.cmp(&b.def.name));
+    (tools, problems)
 }
 
 fn convert(tool: ToolDef) -> Result<PackTool, String> {

@@ -10,7 +10,7 @@ mod author;
 mod versions;
 
 pub use author::{New, Publish, Test};
-pub use versions::{Outdated, Rollback, Update};
+pub use versions::{Outdated, Rollback, Update, Verify};
 
 /// Install packs of tools for AI agents, and run every call in a sandbox.
 #[derive(Debug, Parser)]
@@ -332,13 +332,6 @@ pub enum ExportFormat {
     Gemini,
     /// The result of MCP's tools/list
     Mcp,
-}
-
-#[derive(Debug, Args)]
-pub struct Verify {
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! The options of the commands that move packs from version to version.
+//! The options of the commands that move packs from version to version, or check that they are what they should be.
 
 use clap::Args;
 
@@ -47,6 +47,16 @@ pub struct Rollback {
     /// List the earlier states, newest first
     #[arg(long, conflicts_with = "id")]
     pub list: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Inspect each component again, run it once to ask for its tools, and compare the index
+    #[arg(long)]
+    pub deep: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
