@@ -80,7 +80,8 @@ impl Plan {
             } else {
                 return Err(InstallError::ChangedMeanwhile { pack: id });
             };
-            if self.enable && !packs.contains(&id) {
+            let offer = if action == Action::Install { self.enable_new } else { self.enable };
+            if offer && !packs.contains(&id) {
                 packs.push(id.clone());
             }
             let enabled = packs.contains(&id);

@@ -84,7 +84,10 @@ pub struct Plan {
     pub packs: Vec<Planned>,
     /// Sentences to be shown.
     pub warnings: Vec<String>,
+    /// Whether all packs of the plan are offered then, or those that are new to the project: an update leaves alone what a person
+    /// took out of `packs`, but what it brings in must be there to be called.
     pub(super) enable: bool,
+    pub(super) enable_new: bool,
     /// The index that was used: its place, and when it was made.
     pub(super) index: Option<(String, String)>,
     pub(super) home: crate::home::Home,
@@ -173,6 +176,7 @@ impl<'a> Planner<'a> {
             packs,
             warnings: planner.warnings,
             enable: planner.options.enable,
+            enable_new: planner.options.enable || command == "update",
             index,
             home: planner.installer.home.clone(),
             command,

@@ -107,7 +107,7 @@ fn the_code_that_is_shown_is_the_code_that_is_tested() {
 /// Pieces of a program stand in one that is compiled and tested here, but for how far they are indented.
 #[test]
 fn the_pieces_of_rust_are_compiled() {
-    let lines = |text: &str| text.lines().map(|line| format!("{}\n", line.trim())).collect::<String>();
+    let lines = |text: &str| text.lines().flat_map(|line| [line.trim(), "\n"]).collect::<String>();
     let program = lines(&read("tests/tests/docs/packs/chat.rs"));
     for (page, expected) in [("docs/packs-in-rust.md", 2), ("docs/errors.md", 1)] {
         let text = read(page);

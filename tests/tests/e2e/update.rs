@@ -253,8 +253,15 @@ fn what_comes_in_with_an_update_is_asked_for() {
     project.rig(&["update", "a"]).fails_with(1).explains(&["https://api.test", "--yes"]);
     assert_eq!(project.state(), before);
     project.rig(&["update", "a", "--yes"]).ok().says("installed b 1.0.0");
-    // It is not offered because something needs it: that is for a person to say.
-    assert_eq!(project.config().packs.len(), 1);
+    // What comes in is offered, as with an install: what needs it could not call it otherwise.
+    assert_eq!(project.config().packs.len(), 2);
+
+    // What a person does not offer is brought up to date all the same, and stays so.
+    let echo = packs::built("echo");
+    let project = offering(&["1.0.0", "1.1.0"].map(|version| packs::released(&echo, version)));
+    project.install(&["echo@1.0.0", "--no-enable"]);
+    project.rig(&["update", "echo"]).ok();
+    assert_eq!((version(&project, "echo").as_str(), project.config().packs.len()), ("1.1.0", 0));
 }
 
 #[test]
