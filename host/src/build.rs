@@ -71,28 +71,6 @@ pub fn same_definitions(one: &[ToolDef], other: &[ToolDef]) -> Result<(), BuildE
     }
 }
 
-/// What a component says of its tools, in the form in which a pack embeds it.
-///
-/// # Errors
-/// When it is not sound.
-pub fn definitions(described: Vec<ToolDef>) -> Result<Vec<PackTool>, BuildError> {
-    let (tools, problems) = converted(described);
-    if problems.is_empty() { Ok(tools) } else { Err(BuildError::Problems(problems)) }
-}
-
-fn converted(described: Vec<ToolDef>) -> (Vec<PackTool>, Vec<String>) {
-    let (mut tools, mut problems) = (Vec::new(), Vec::new());
-    for tool in described {
-        let name = tool.name.escape_debug().to_string();
-        match convert(tool) {
-            Ok(tool) => tools.push(tool),
-            Err(why) => problems.push(format!("tool `{name}`: {why}")),
-        }
-    }
-    tools.sort_by(|a, b| a.def.name.cmp(&b.def.name));
-    (tools, problems)
-}
-
 /// Embeds the manifest and the described tools in a component.
 ///
 /// A tool whose error schema is `{}` gets the common one here, once, so that every hash is over what is embedded.
@@ -115,6 +93,28 @@ pub fn assemble(
     bytes.push(ComponentSection::id(&section));
     section.encode(&mut bytes);
     Ok((bytes, pack))
+}
+
+/// The tools that a component tells, as they are embedded: sorted, with the common error schema.
+///
+/// # Errors
+/// When a schema or an example is not JSON.
+pub fn described(tools: Vec<ToolDef>) -> Result<Vec<PackTool>, BuildError> {
+    let (tools, problems) = converted(tools);
+    if problems.is_empty() { Ok(tools) } else { Err(BuildError::Problems(problems)) }
+}
+
+fn converted(described: Vec<ToolDef>) -> (Vec<PackTool>, Vec<String>) {
+    let (mut tools, mut problems) = (Vec::new(), Vec::new());
+    for tool in described {
+        let name = tool.name.escape_debug().to_string();
+        match convert(tool) {
+            Ok(tool) => tools.push(tool),
+            Err(why) => problems.push(format!("tool `{name}`: {why}")),
+        }
+    }
+    tools.sort_by(|a, b| a.def.name.cmp(&b.def.name));
+    (tools, problems)
 }
 
 fn convert(tool: ToolDef) -> Result<PackTool, String> {

@@ -25,9 +25,13 @@ pub(crate) mod lookalike;
 mod net;
 mod plan;
 mod restore;
+pub mod rollback;
+mod shape;
+mod solve;
 pub mod source;
 pub mod store;
 pub mod trust;
+mod update;
 
 #[cfg(test)]
 mod flow_tests;
@@ -45,15 +49,23 @@ pub use installed::{InstalledPack, PackReport, installed, load_pack, verify};
 pub use net::{Download, Downloader, NetError, NoAnswer};
 pub use plan::{Action, Plan, Planned, similar};
 pub use restore::{Restored, RestoredPack};
-pub use source::{Request, SourceError, Wanted};
+pub use rollback::{Moved, Rollback};
+pub use shape::{Part, ToolChange};
+pub use source::{Request, SourceError, Wanted, wanted};
 pub use store::StoreError;
 pub use trust::{Standing, Trust, TrustError};
+pub use update::{Held, Outdated, Review, Targets, Update};
 
 /// The version of this rig.
 #[must_use]
 pub fn rig_version() -> Version {
     // The build gives a sound version; a rig that cannot read its own is older than everything.
     Version::parse(env!("CARGO_PKG_VERSION")).unwrap_or(Version::new(0, 0, 0))
+}
+
+/// The time as it is written in files (RFC 3339, UTC).
+pub(crate) fn now() -> String {
+    index::now().to_string()
 }
 
 /// What the flags of a command say.

@@ -22,11 +22,13 @@ mod config;
 mod edit;
 mod init;
 mod lockfile;
+pub mod snapshots;
 
 pub use config::{ConfigError, Place, parse as parse_config};
 pub use edit::EditError;
 pub use init::{Initialized, init};
 pub use lockfile::{LockError, parse as parse_lock};
+pub use snapshots::{Change, Snapshot};
 
 /// Why a project cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +54,14 @@ pub enum ProjectError {
     /// `rig.yaml` cannot be changed.
     #[error(transparent)]
     Edit(#[from] EditError),
+    /// An earlier lock cannot be used.
+    #[error("{} cannot be used: {why}", .path.display())]
+    Snapshot {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// A file of the project is a symbolic link where rig would replace it.
     #[error("{} is a symbolic link: replacing it would leave what it points to unchanged", .path.display())]
     Symlink {
@@ -84,6 +94,9 @@ impl ProjectError {
             Self::Config(error) => error.hint(),
             Self::Lock(error) => Some(error.hint()),
             Self::Edit(error) => Some(error.hint()),
+            Self::Snapshot { .. } => {
+                Some("`rig rollback --list` shows the others; version control has older locks".into())
+            }
             Self::Symlink { .. } => Some("put the file itself in the project's folder".into()),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Some("check who owns the project's folder and what its permissions are".into())
@@ -261,7 +274,8 @@ pub struct ChangeLock {
 impl ChangeLock {
     /// Makes the project say something else: both files or neither. A file whose text stays the same is not touched.
     ///
-    /// `packs` and `metadata` are those of the new `rig.yaml`; `lock` is the new lock.
+    /// `packs` and `metadata` are those of the new `rig.yaml`; `lock` is the new lock. When it holds other packs, the old one is kept
+    /// as a snapshot, with what `change` says of the reason.
     ///
     /// # Errors
     /// When `rig.yaml` cannot be changed safely, or a file cannot be written. Nothing is changed then, unless the error says that
@@ -272,8 +286,11 @@ impl ChangeLock {
         packs: &[PackId],
         metadata: &std::collections::BTreeMap<PackId, rig_specs::config::PackMetadata>,
         lock: &Lock,
+        change: &Change,
     ) -> Result<bool, ProjectError> {
-        self.commit_until(project, packs, metadata, lock, &mut |_| true)
+        let changed = self.commit_until(project, packs, metadata, (lock, change), &mut |_| true)?;
+        snapshots::prune(&project.root);
+        Ok(changed)
     }
 
     #[allow(clippy::unused_self, reason = "holding the lock is what allows the change")]
@@ -282,12 +299,22 @@ impl ChangeLock {
         project: &Project,
         packs: &[PackId],
         metadata: &std::collections::BTreeMap<PackId, rig_specs::config::PackMetadata>,
-        lock: &Lock,
+        (lock, change): (&Lock, &Change),
         after: &mut dyn FnMut(commit::Step) -> bool,
     ) -> Result<bool, ProjectError> {
         let config_text = edit::apply(&project.config_text, &project.config, packs, metadata)?;
         let lock_text = if *lock == project.lock { project.lock_text.clone() } else { Some(lock.to_text()) };
+        let snapshot = match &project.lock_text {
+            Some(text) if lock.packs != project.lock.packs => {
+                let config = (project.config.packs.as_slice(), &project.config.pack_metadata);
+                let made = snapshots::file(&project.root, change, config, text);
+                Some(made.map_err(|error| ProjectError::io("keep", &project.lock_path(), error.into()))?)
+            }
+            _ => None,
+        };
         let mut changes = Vec::new();
+        // First, so that no lock is replaced that is not kept.
+        changes.extend(snapshot.as_ref().map(|(name, text)| (name.as_str(), None, text.as_str())));
         if let Some(text) = lock_text.as_deref().filter(|text| project.lock_text.as_deref() != Some(text)) {
             // What was written must be readable before anything relies on it.
             lockfile::parse(text, &project.lock_path())?;

@@ -9,9 +9,11 @@ use rig_host::build::lint::Lint;
 mod author;
 pub mod index;
 mod install;
+mod versions;
 
 pub use author::{New, Publish, Test};
 pub use install::{Info, Install, Packs, RuntimeArg, TrustArgs};
+pub use versions::{Outdated, Rollback, Update, Verify};
 
 /// Install packs of tools for AI agents, and run every call in a sandbox.
 #[derive(Debug, Parser)]
@@ -53,6 +55,12 @@ pub enum Command {
     Install(Install),
     /// Remove packs from the project
     Uninstall(Uninstall),
+    /// Bring packs up to date, after showing what is different
+    Update(Update),
+    /// List packs that have a newer version
+    Outdated(Outdated),
+    /// Return to an earlier state of the installed packs
+    Rollback(Rollback),
     /// List installed packs, or the packs that the index offers
     Packs(Packs),
     /// Show one pack: version, origin, tools, and what it may reach
@@ -265,13 +273,6 @@ pub enum ExportFormat {
     Gemini,
     /// The result of MCP's tools/list
     Mcp,
-}
-
-#[derive(Debug, Args)]
-pub struct Verify {
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 #[derive(Debug, Args)]

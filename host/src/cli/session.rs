@@ -148,6 +148,17 @@ impl Session {
         act(options)
     }
 
+    /// Asks on the terminal for a word; nothing when there is none to ask on. `--yes` does not answer: the word itself is what counts.
+    pub fn ask_for(&self, question: &str) -> Option<String> {
+        if self.yes || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return None;
+        }
+        eprint!("{} ", visible(question));
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).ok()?;
+        Some(answer.trim().to_owned())
+    }
+
     /// Where what compiles packs is kept: `$RIG_TOOLCHAINS`, else in rig's home.
     pub fn toolchains(&self) -> PathBuf {
         let named = env::var_os("RIG_TOOLCHAINS").filter(|value| !value.is_empty());

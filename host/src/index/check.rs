@@ -299,7 +299,7 @@ async fn describe(sandbox: &Sandbox, inspected: &Inspected, bytes: &[u8]) -> Res
         limits.memory = limits.memory.max(memory.as_usize());
     }
     let described = program.describe(Instant::now() + DESCRIBE_TIMEOUT, &limits).await;
-    crate::build::definitions(described.map_err(|stop| stop.to_string())?).map_err(|error| error.to_string())
+    crate::build::described(described.map_err(|stop| stop.to_string())?).map_err(|error| error.to_string())
 }
 
 /// How the embedded tools differ from those that the code describes.

@@ -1,12 +1,12 @@
 //! The end of the flow: components into the store, then `rig.lock` and `rig.yaml` in one transition. The project is locked only
 //! while the two files are read again, merged and written, so that two installs at once both succeed.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use rig_specs::{
     PackId, Sha256,
     config::PackMetadata,
-    lock::{LockedPack, Runtime},
+    lock::{Lock, LockedPack, Runtime},
 };
 use semver::Version;
 
@@ -15,7 +15,10 @@ use super::{
     plan::{Action, Plan, Planned},
     rig_version, store,
 };
-use crate::{project::Project, words::nearest};
+use crate::{
+    project::{Change, Project},
+    words::nearest,
+};
 
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,20 +82,59 @@ impl Plan {
             } else {
                 return Err(InstallError::ChangedMeanwhile { pack: id });
             };
-            if self.enable && !packs.contains(&id) {
+            let offer = if action == Action::Install { self.enable_new } else { self.enable };
+            if offer && !packs.contains(&id) {
                 packs.push(id.clone());
             }
             let enabled = packs.contains(&id);
             done.push(Done { id, version: pack.version().clone(), integrity: pack.inspected.sha256, action, enabled });
         }
+        let named: Vec<&PackId> = self.packs.iter().filter(|p| p.needed_by.is_none()).map(Planned::id).collect();
+        let change = Change::of(self.command, named);
+        self.settle(&project, &mut lock)?;
         if lock.packs != project.lock().packs {
             if let Some((location, generated_at)) = self.index {
                 (lock.index_url, lock.index_generated_at) = (Some(location), Some(generated_at));
             }
             stamp(&mut lock, now);
         }
-        let changed = guard.commit(&project, &packs, &metadata, &lock)?;
+        let changed = guard.commit(&project, &packs, &metadata, &lock, &change)?;
         Ok(Committed { changed, packs: done })
+    }
+}
+
+impl Plan {
+    /// What other packs need may have moved: their entries name the versions that are installed now. What was planned with must still be
+    /// there.
+    fn settle(&self, project: &Project, lock: &mut Lock) -> Result<(), InstallError> {
+        let changed = |id: &PackId| InstallError::ChangedMeanwhile { pack: id.clone() };
+        for pack in self.packs.iter().filter(|pack| pack.action != Action::Keep) {
+            for (id, range) in &pack.inspected.pack.manifest.dependencies {
+                let fits = lock.packs.get(id).is_some_and(|locked| range.matches(&locked.version));
+                if !fits {
+                    return Err(changed(id));
+                }
+            }
+            // Who came to need it since was not asked which versions fit.
+            for (id, locked) in &project.lock().packs {
+                let planned = self.packs.iter().any(|other| other.id() == id);
+                if !planned && locked.dependencies.contains_key(pack.id()) && self.seen.get(id) != Some(&locked.version)
+                {
+                    return Err(changed(id));
+                }
+            }
+        }
+        let versions: BTreeMap<PackId, String> =
+            lock.packs.iter().map(|(id, locked)| (id.clone(), locked.version.to_string())).collect();
+        let moved = |id: &PackId| self.packs.iter().any(|pack| pack.id() == id && pack.action != Action::Keep);
+        for locked in lock.packs.values_mut() {
+            for (id, version) in locked.dependencies.iter_mut().filter(|(id, _)| moved(id)) {
+                if let Some(now) = versions.get(id) {
+                    version.clone_from(now);
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -119,7 +161,7 @@ fn entry(pack: &Planned, now: &str) -> (LockedPack, PackMetadata) {
     (locked, noted)
 }
 
-fn stamp(lock: &mut rig_specs::lock::Lock, now: String) {
+fn stamp(lock: &mut Lock, now: String) {
     lock.rig_version = rig_version().to_string();
     if lock.created_at.is_empty() {
         lock.created_at.clone_from(&now);
@@ -154,6 +196,6 @@ pub fn uninstall(root: &Path, ids: &[PackId], on_wait: &mut dyn FnMut(&Path)) ->
     packs.retain(|id| !ids.contains(id));
     let mut metadata = project.config().pack_metadata.clone();
     metadata.retain(|id, _| !ids.contains(id));
-    guard.commit(&project, &packs, &metadata, &lock)?;
+    guard.commit(&project, &packs, &metadata, &lock, &Change::of("uninstall", ids))?;
     Ok(ids.to_vec())
 }

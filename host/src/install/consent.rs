@@ -336,6 +336,12 @@ pub(super) fn beyond(granted: &Capabilities, asked: &Capabilities) -> Vec<String
     beyond
 }
 
+/// What is asked for beyond a grant, and what was granted and is not asked for any more; one line each.
+pub(super) fn moved(granted: &Capabilities, asked: &Capabilities) -> (Vec<String>, Vec<String>) {
+    let more = |of: &Capabilities, than: &Capabilities| if of.is_within(than) { Vec::new() } else { beyond(of, than) };
+    (more(asked, granted), more(granted, asked))
+}
+
 /// Everything that is asked for, one line each, to be compared with another version.
 fn lines(asked: &Capabilities, tools: Option<&[ToolSummary]>) -> BTreeSet<String> {
     let mut lines = BTreeSet::new();

@@ -136,20 +136,40 @@ pub enum InstallError {
         /// The pack.
         pack: PackId,
     },
-    /// A pack needs a version of another that is not the chosen one.
-    #[error("`{pack}` needs `{dependency}` {range}, but {found} is {how}")]
-    Dependency {
+    /// No versions of the packs go together.
+    #[error("there are no versions that fit together:\n  {}\n  {conclusion}", .facts.join("\n  "))]
+    NoSolution {
+        /// One sentence each: who needs what, and what there is not.
+        facts: Vec<String>,
+        /// What follows from them.
+        conclusion: String,
+        /// What to do next.
+        next: String,
+    },
+    /// An installed pack is no release of the index.
+    #[error("the installed `{pack}` {version} is not a release of the index {}", plain(.index))]
+    NotOfIndex {
         /// The pack.
         pack: PackId,
-        /// What it needs.
-        dependency: PackId,
-        /// In which versions.
-        range: String,
-        /// The version that there is.
-        found: Version,
-        /// `installed` or `chosen`.
-        how: &'static str,
+        /// Its version.
+        version: Version,
+        /// The index.
+        index: String,
     },
+    /// There is no such earlier lock.
+    #[error("there is no snapshot {id}")]
+    NoSnapshot {
+        /// The number that was named.
+        id: u32,
+        /// Those that there are, oldest first.
+        there: Vec<u32>,
+    },
+    /// There is no state before the present one.
+    #[error("there is no earlier state of this project to return to")]
+    NothingEarlier,
+    /// Another rig changed the project while this one was working.
+    #[error("another rig process changed the packs of this project in the meantime")]
+    LockChanged,
     /// Another rig changed the pack while this one was working.
     #[error("another rig process changed `{pack}` in this project in the meantime")]
     ChangedMeanwhile {
@@ -232,10 +252,15 @@ impl InstallError {
             Self::OtherBytes { pack, .. } => Some(format!(
                 "a released version never changes: find out why it did; if the new bytes are wanted, run `rig uninstall {pack}` first"
             )),
-            Self::Dependency { dependency, range, .. } => {
-                Some(format!("install a version of `{dependency}` that fits {range} first"))
+            Self::NoSolution { next, .. } => Some(next.clone()),
+            Self::NotOfIndex { pack, .. } => Some(format!(
+                "the index may have another pack of that name: `rig install {pack}@VERSION` replaces it after asking"
+            )),
+            Self::NoSnapshot { there, .. } if there.is_empty() => {
+                Some("nothing was changed in this project yet".into())
             }
-            Self::ChangedMeanwhile { .. } => Some("run the command again".into()),
+            Self::NoSnapshot { .. } | Self::NothingEarlier => Some("`rig rollback --list` shows what there is".into()),
+            Self::LockChanged | Self::ChangedMeanwhile { .. } => Some("run the command again".into()),
             Self::NotInstalled { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
             Self::NotInstalled { .. } => Some("`rig packs` lists what is installed".into()),
             Self::Needed { by, .. } => Some(format!("uninstall {} too", names(by))),

@@ -325,7 +325,22 @@ fn what_a_pack_needs_is_installed_with_it() {
     picky.manifest.dependencies.insert("echo".parse().unwrap(), "^2".parse().unwrap());
     machine.publish(&picky);
     machine.install(&["echo"]).unwrap();
-    assert_eq!(texts(machine.install(&["picky"])).0, "`picky` needs `echo` ^2, but 1.0.0 is installed");
+    let (found, hint) = texts(machine.install(&["picky"]));
+    assert_eq!(
+        found,
+        "there are no versions that fit together:\n  `picky` 1.0.0 needs `echo` ^2\n  `echo` 1.0.0 is installed\n  \
+         so `picky` 1.0.0 cannot be installed beside `echo` 1.0.0"
+    );
+    assert_eq!(hint, "no version that the index has fits; `rig uninstall echo` would make room");
+    // The hint was tried out: with a version that fits it is another one.
+    machine.publish(&embedded("echo", "2.0.0"));
+    let (_, hint) = texts(machine.install(&["picky"]));
+    assert_eq!(hint, "run `rig update echo`, then this command again");
+    machine.publish(&embedded("echo", "3.0.0"));
+    let (_, hint) = texts(machine.install(&["picky"]));
+    assert_eq!(hint, "name them with versions that fit: `rig install … echo@2.0.0`");
+    machine.install(&["picky", "echo@2.0.0"]).unwrap();
+    assert_eq!(machine.locked("picky").dependencies[&"echo".parse().unwrap()], "2.0.0");
 }
 
 #[test]

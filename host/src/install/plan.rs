@@ -1,6 +1,6 @@
 //! From what a person named to a plan: every pack resolved, fetched to staging, verified and inspected. The project is read only.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use rig_specs::{
     PackId, Sha256,
@@ -8,23 +8,26 @@ use rig_specs::{
     lock::{KnownPublisher, LockedPack, Origin, Runtime},
     manifest::EmbeddedPack,
 };
-use semver::{Version, VersionReq};
+use semver::Version;
 
 use super::{
     ConsentRequest, InstallError, Installer, LoadedIndex, Options, Progress, consent,
     inspect::{self, Inspected},
     lookalike,
-    source::{Request, Wanted},
+    source::Request,
     store::{self, Staged},
 };
 use crate::{project::Project, words};
 
+mod advice;
 mod choose;
 mod find;
+mod known;
+mod resolve;
 
-pub(super) use choose::artifacts;
-use choose::choose;
 pub use choose::similar;
+pub(super) use choose::{artifacts, releases};
+use find::Component;
 
 /// What committing a plan does with a pack.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,10 +100,17 @@ pub struct Plan {
     pub packs: Vec<Planned>,
     /// Sentences to be shown.
     pub warnings: Vec<String>,
+    /// Whether all packs of the plan are offered then, or those that are new to the project: an update leaves alone what a person
+    /// took out of `packs`, but what it brings in must be there to be called.
     pub(super) enable: bool,
+    pub(super) enable_new: bool,
     /// The index that was used: its place, and when it was made.
     pub(super) index: Option<(String, String)>,
     pub(super) home: crate::home::Home,
+    /// `install` or `update`, for the history.
+    pub(super) command: &'static str,
+    /// The versions that were installed when the plan was made.
+    pub(super) seen: BTreeMap<PackId, Version>,
     consent: Vec<ConsentRequest>,
 }
 
@@ -129,29 +139,12 @@ impl Plan {
     }
 }
 
-/// What is being resolved.
-struct Task {
-    request: Request,
-    needed_by: Option<PackId>,
-}
-
-/// A component to be inspected, and what was said about it.
-struct Found {
-    staged: Option<Staged>,
-    bytes: Vec<u8>,
-    source: String,
-    publisher: Option<Publisher>,
-    newer: Option<Version>,
-    origin: Option<Origin>,
-    from_index: bool,
-}
-
-struct Planner<'a> {
-    installer: &'a Installer<'a>,
-    project: &'a Project,
+pub(super) struct Planner<'a> {
+    pub(super) installer: &'a Installer<'a>,
+    pub(super) project: &'a Project,
     options: &'a Options,
     progress: &'a (dyn Fn(Progress<'_>) + Sync),
-    index: Option<LoadedIndex>,
+    pub(super) index: Option<LoadedIndex>,
     warnings: Vec<String>,
 }
 
@@ -171,86 +164,47 @@ impl Installer<'_> {
             let what = format!("`--runtime {}`", runtime.as_str());
             return Err(InstallError::OtherRuntime { what, runtimes: vec![runtime] });
         }
-        let mut planner = Planner { installer: self, project, options, progress, index: None, warnings: Vec::new() };
-        let packs = planner.resolve(requests).await?;
+        let mut planner = Planner::new(self, project, options, progress);
+        let packs = planner.install(requests).await?;
+        Ok(planner.plan(packs, "install"))
+    }
+}
+
+impl<'a> Planner<'a> {
+    pub(super) fn new(
+        installer: &'a Installer<'a>,
+        project: &'a Project,
+        options: &'a Options,
+        progress: &'a (dyn Fn(Progress<'_>) + Sync),
+    ) -> Self {
+        Self { installer, project, options, progress, index: None, warnings: Vec::new() }
+    }
+
+    pub(super) fn plan(self, packs: Vec<Planned>, command: &'static str) -> Plan {
+        let planner = self;
         let consent = packs.iter().filter(|pack| pack.action != Action::Keep);
         let consent = consent.map(|pack| planner.consent(pack)).collect();
         let used_index = packs.iter().any(|pack| pack.from_index);
         let index = planner.index.filter(|_| used_index).map(|index| (index.location, index.index.generated_at));
-        Ok(Plan { packs, warnings: planner.warnings, enable: options.enable, index, home: self.home.clone(), consent })
-    }
-}
-
-impl Planner<'_> {
-    async fn resolve(&mut self, requests: &[Request]) -> Result<Vec<Planned>, InstallError> {
-        let named = requests.iter().map(|request| Task { request: request.clone(), needed_by: None });
-        let mut tasks: VecDeque<Task> = named.collect();
-        let mut packs: Vec<Planned> = Vec::new();
-        // What packs need is looked at when everything that was named is known, so that a name decides over a range.
-        let mut next = 0;
-        loop {
-            while let Some(task) = tasks.pop_front() {
-                let planned = self.one(task).await?;
-                let same = packs.iter().find(|other| other.id() == planned.id());
-                match same.map(|other| other.inspected.sha256 == planned.inspected.sha256) {
-                    Some(true) => {}
-                    Some(false) => return Err(InstallError::NamedTwice { pack: planned.id().clone() }),
-                    None => packs.push(planned),
-                }
-            }
-            let Some(pack) = packs.get(next) else { break };
-            let needs = pack.inspected.pack.manifest.dependencies.clone();
-            let (id, mut chosen) = (pack.id().clone(), BTreeMap::new());
-            for (dependency, range) in needs {
-                if let Some(version) = self.dependency(&id, &dependency, &range, &packs)? {
-                    chosen.insert(dependency, version.to_string());
-                    continue;
-                }
-                let request = Request::Named { id: dependency, version: Some(Wanted::Range(range)) };
-                tasks.push_back(Task { request, needed_by: Some(id.clone()) });
-            }
-            if tasks.is_empty() {
-                packs[next].dependencies = chosen;
-                next += 1;
-            }
-        }
-        Ok(packs)
-    }
-
-    /// The version of a dependency that is chosen or installed already; nothing when it must be resolved.
-    fn dependency(
-        &self,
-        pack: &PackId,
-        dependency: &PackId,
-        range: &VersionReq,
-        packs: &[Planned],
-    ) -> Result<Option<Version>, InstallError> {
-        let planned = packs.iter().find(|other| other.id() == dependency).map(|other| (other.version(), "chosen"));
-        let locked = self.project.locked(dependency).map(|locked| (&locked.version, "installed"));
-        match planned.or(locked) {
-            Some((version, _)) if range.matches(version) => Ok(Some(version.clone())),
-            Some((version, how)) => Err(InstallError::Dependency {
-                pack: pack.clone(),
-                dependency: dependency.clone(),
-                range: range.to_string(),
-                found: version.clone(),
-                how,
-            }),
-            None => Ok(None),
+        let seen = planner.project.lock().packs.iter();
+        let seen = seen.map(|(id, locked)| (id.clone(), locked.version.clone())).collect();
+        Plan {
+            packs,
+            warnings: planner.warnings,
+            enable: planner.options.enable,
+            enable_new: planner.options.enable || command == "update",
+            index,
+            home: planner.installer.home.clone(),
+            command,
+            seen,
+            consent,
         }
     }
 
-    async fn one(&mut self, task: Task) -> Result<Planned, InstallError> {
-        let (found, what) = match &task.request {
-            Request::File(path) => (self.file(path)?, path.display().to_string()),
-            Request::Url { url, sha256 } => (self.url(url, *sha256).await?, url.to_string()),
-            Request::Named { id, version } => (self.named(id, version.as_ref()).await?, id.to_string()),
-        };
+    /// A component as a part of the plan.
+    fn planned(&self, found: Component) -> Result<Planned, InstallError> {
         let inspected = inspect::inspect(&found.bytes, &self.installer.rig)
-            .map_err(|error| InstallError::Inspect { what: words::plain(&what), error })?;
-        if let Request::Named { id, version } = &task.request {
-            self.check_named(id, version.as_ref(), &inspected, found.from_index)?;
-        }
+            .map_err(|error| InstallError::Inspect { what: words::plain(&found.what), error })?;
         let info = &inspected.pack.manifest.pack;
         let previous = self.project.locked(&info.id).cloned();
         let action = self.action(&info.id, &info.version, inspected.sha256, &found, previous.as_ref())?;
@@ -258,7 +212,7 @@ impl Planner<'_> {
             action,
             source: found.source,
             newer: found.newer,
-            needed_by: task.needed_by,
+            needed_by: None,
             staged: found.staged,
             previous,
             from_index: found.from_index,
@@ -275,7 +229,7 @@ impl Planner<'_> {
         id: &PackId,
         version: &Version,
         sha256: Sha256,
-        found: &Found,
+        found: &Component,
         previous: Option<&LockedPack>,
     ) -> Result<Action, InstallError> {
         let Some(locked) = previous else { return Ok(Action::Install) };
@@ -295,14 +249,9 @@ impl Planner<'_> {
         }
     }
 
-    /// The component must be what the index and the person said.
-    fn check_named(
-        &self,
-        id: &PackId,
-        wanted: Option<&Wanted>,
-        inspected: &Inspected,
-        from_index: bool,
-    ) -> Result<(), InstallError> {
+    /// The component must be what the index said, or the lock.
+    fn check_named(&self, id: &PackId, version: &Version, planned: &Planned) -> Result<(), InstallError> {
+        let inspected = &planned.inspected;
         let info = &inspected.pack.manifest.pack;
         let differs = |field, expected: String, found: String| {
             if expected == found {
@@ -311,16 +260,11 @@ impl Planner<'_> {
             Err(InstallError::NotAsIndexed { pack: id.clone(), field, expected, found })
         };
         differs("id", id.to_string(), info.id.to_string())?;
-        if !from_index {
-            let locked = self.project.locked(id).map(|locked| locked.version.to_string());
-            return differs("version", locked.unwrap_or_default(), info.version.to_string());
-        }
-        let Some(loaded) = &self.index else { return Ok(()) };
-        let (version, release) = choose(&loaded.index, id, wanted)?;
         differs("version", version.to_string(), info.version.to_string())?;
-        release
-            .interface_hash
-            .map_or(Ok(()), |hash| differs("interface hash", hash.to_string(), inspected.interface_hash.to_string()))
+        let Some(loaded) = self.index.as_ref().filter(|_| planned.from_index) else { return Ok(()) };
+        let release = choose::releases(&loaded.index, id)?.get(version);
+        let hash = release.and_then(|release| release.interface_hash);
+        hash.map_or(Ok(()), |hash| differs("interface hash", hash.to_string(), inspected.interface_hash.to_string()))
     }
 
     fn consent(&self, planned: &Planned) -> ConsentRequest {
@@ -367,7 +311,13 @@ impl Planner<'_> {
     }
 }
 
-fn other_bytes(pack: &PackId, version: &Version, locked: Sha256, offered: Sha256, place: &str) -> InstallError {
+pub(super) fn other_bytes(
+    pack: &PackId,
+    version: &Version,
+    locked: Sha256,
+    offered: Sha256,
+    place: &str,
+) -> InstallError {
     let place = if place.is_empty() { "what was named" } else { place }.to_owned();
     InstallError::OtherBytes { pack: pack.clone(), version: version.clone(), locked, offered, place }
 }

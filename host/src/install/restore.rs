@@ -1,7 +1,7 @@
 //! `rig install` without names: the store gets exactly what `rig.lock` says, or the command fails. The lock decides; the index only
 //! helps to find bytes with the hash that the lock names.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use rig_specs::{
     PackId, Sha256,
@@ -18,7 +18,7 @@ use super::{
     plan::artifacts,
     source, store,
 };
-use crate::project::Project;
+use crate::project::{Change, Project};
 
 /// What was done for a pack of the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +59,23 @@ impl Installer<'_> {
         if let Some(pack) = project.config().packs.iter().find(|id| project.locked(id).is_none()) {
             return Err(InstallError::NotLocked { pack: pack.clone() });
         }
+        let all = self.ensure(project, &project.lock().packs, options, progress).await?;
+        if project.has_lock() && project.lock().digest.is_none() {
+            seal(project)?;
+        }
+        Ok(all)
+    }
+
+    /// Makes sure that the store has what lock entries name and that each entry is true.
+    pub(super) async fn ensure(
+        &self,
+        project: &Project,
+        packs: &BTreeMap<PackId, LockedPack>,
+        options: &Options,
+        progress: &(dyn Fn(Progress<'_>) + Sync),
+    ) -> Result<Vec<RestoredPack>, InstallError> {
         let mut all = Vec::new();
-        for (id, locked) in &project.lock().packs {
+        for (id, locked) in packs {
             let restored = match load_pack(&self.home, locked) {
                 Ok(_) => Restored::Present,
                 Err(LoadError::Store { error, .. }) if error.is_repairable() => {
@@ -71,9 +86,6 @@ impl Installer<'_> {
             };
             let integrity = locked.integrity.ok_or_else(|| LoadError::NoHash { pack: id.clone() })?;
             all.push(RestoredPack { id: id.clone(), version: locked.version.clone(), integrity, restored });
-        }
-        if project.has_lock() && project.lock().digest.is_none() {
-            seal(project)?;
         }
         Ok(all)
     }
@@ -148,7 +160,7 @@ fn seal(project: &Project) -> Result<(), InstallError> {
         let mut lock = current.lock().clone();
         lock.digest = Some(lock.compute_digest());
         let config = current.config();
-        guard.commit(&current, &config.packs, &config.pack_metadata, &lock)?;
+        guard.commit(&current, &config.packs, &config.pack_metadata, &lock, &Change::default())?;
     }
     Ok(())
 }

@@ -154,7 +154,11 @@ impl Request {
     }
 }
 
-fn wanted(text: &str) -> Result<Wanted, SourceError> {
+/// Reads a version, or a range of versions.
+///
+/// # Errors
+/// When the text is neither.
+pub fn wanted(text: &str) -> Result<Wanted, SourceError> {
     if let Ok(version) = text.parse() {
         return Ok(Wanted::Exact(version));
     }

@@ -1,8 +1,8 @@
-//! Changes `rig.lock` and `rig.yaml` as one transition that survives a crash at any moment.
+//! Changes `rig.lock`, `rig.yaml` and the history of locks as one transition that survives a crash at any moment.
 //!
 //! 1. `.rig/journal.json` is written with the new texts: to a temporary file, synced, renamed, folder synced. From here on the
 //!    change is decided; before, nothing has happened.
-//! 2. Each file is replaced by rename. 3. The journal is removed.
+//! 2. The snapshot of the old lock is written, then each file is replaced by rename. 3. The journal is removed.
 //!
 //! Whoever opens the project next completes a journal that is still there. A journal never overwrites what a person changed in
 //! between: it is completed only while every file is still what the journal replaces, or already what it writes.
@@ -17,7 +17,7 @@ use std::{
 use rig_specs::Sha256;
 use serde::{Deserialize, Serialize};
 
-use super::ProjectError;
+use super::{ProjectError, snapshots};
 
 pub(super) const CONFIG: &str = "rig.yaml";
 pub(super) const LOCK: &str = "rig.lock";
@@ -82,7 +82,7 @@ pub(super) fn commit(
         })
         .collect();
     for file in &files {
-        refuse_symlink(&root.join(&file.name))?;
+        prepare(root, &file.name)?;
     }
     let journal = Journal { version: JOURNAL_VERSION, files };
     let text = serde_json::to_string(&journal).map_err(|error| {
@@ -98,8 +98,12 @@ pub(super) fn commit(
             Ok(true) => {}
             Ok(false) => return Ok(()),
             Err(error) => {
-                if position == 0 {
+                let before = &journal.files[..position];
+                if before.iter().all(|file| is_snapshot(&file.name)) {
                     // Nothing has been replaced: take the decision back.
+                    for file in before {
+                        let _ = fs::remove_file(root.join(&file.name));
+                    }
                     let _ = fs::remove_file(journal_path(root));
                 }
                 return Err(error);
@@ -114,24 +118,42 @@ pub(super) fn commit(
     Ok(())
 }
 
+fn is_snapshot(name: &str) -> bool {
+    let file = name.strip_prefix(snapshots::FOLDER).and_then(|rest| rest.strip_prefix('/'));
+    file.and_then(snapshots::number).is_some()
+}
+
+/// Whether a journal may write a file of that name.
+fn is_ours(name: &str) -> bool {
+    matches!(name, CONFIG | LOCK) || is_snapshot(name)
+}
+
+/// Makes sure that a file can be replaced where it is.
+fn prepare(root: &Path, name: &str) -> Result<(), ProjectError> {
+    if is_snapshot(name) {
+        let folder = root.join(snapshots::FOLDER);
+        refuse_symlink(&folder)?;
+        fs::create_dir_all(&folder).map_err(|error| ProjectError::io("make", &folder, error))?;
+    }
+    refuse_symlink(&root.join(name))
+}
+
 /// Completes or drops a journal that a crash left behind. To be called with the project's lock held.
 pub(super) fn recover(root: &Path) -> Result<Recovery, ProjectError> {
     let path = journal_path(root);
     for leftover in [&path, &root.join(CONFIG), &root.join(LOCK)] {
         remove(&staged_path(leftover))?;
     }
+    snapshots::sweep(root)?;
     let Some(text) = read(&path)? else { return Ok(Recovery::Nothing) };
     let sound = |journal: &Journal| {
         journal.version == JOURNAL_VERSION
-            && journal
-                .files
-                .iter()
-                .all(|file| matches!(file.name.as_str(), CONFIG | LOCK) && Sha256::of(file.text.as_bytes()) == file.new)
+            && journal.files.iter().all(|file| is_ours(&file.name) && Sha256::of(file.text.as_bytes()) == file.new)
     };
     let recovery = match serde_json::from_str::<Journal>(&text).ok().filter(sound) {
         Some(journal) if untouched(root, &journal)? => {
             for file in &journal.files {
-                refuse_symlink(&root.join(&file.name))?;
+                prepare(root, &file.name)?;
                 replace(&root.join(&file.name), &file.text, 0o666, &mut || true)?;
             }
             Recovery::Completed
@@ -183,7 +205,7 @@ fn replace(path: &Path, text: &str, mode: u32, staged: &mut dyn FnMut() -> bool)
     Ok(true)
 }
 
-fn remove(path: &Path) -> Result<(), ProjectError> {
+pub(super) fn remove(path: &Path) -> Result<(), ProjectError> {
     match fs::remove_file(path) {
         Ok(()) => sync_folder(path),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(()),

@@ -47,7 +47,8 @@ fn add(root: &Path, name: &str, stop_after: Option<usize>) -> usize {
         steps += 1;
         stop_after != Some(steps)
     };
-    guard.commit_until(&project, &packs, &BTreeMap::new(), &lock, &mut after).unwrap();
+    let change = Change::of("install", [&id(name)]);
+    guard.commit_until(&project, &packs, &BTreeMap::new(), (&lock, &change), &mut after).unwrap();
     steps
 }
 
@@ -86,7 +87,7 @@ fn a_crash_after_any_step_leaves_the_old_state_or_the_new() {
     let old = files(reference.path());
     let steps = add(reference.path(), "b", None);
     let new = files(reference.path());
-    assert_eq!(steps, 7, "journal staged, in place; two files staged and replaced; done");
+    assert_eq!(steps, 9, "journal staged, in place; the old lock and two files staged and replaced; done");
 
     let mut seen = Vec::new();
     for stop in 1..=steps {
@@ -97,13 +98,20 @@ fn a_crash_after_any_step_leaves_the_old_state_or_the_new() {
         let found = files(folder.path());
         assert!(found == old || found == new, "a third state after step {stop}");
         assert_eq!(project.lock().packs.len(), project.config().packs.len(), "files disagree after step {stop}");
+        // The history has the old lock exactly when it was replaced.
+        assert_eq!(snapshots::numbers(folder.path()).len(), usize::from(found == new), "after step {stop}");
+        assert!(snapshots::read(folder.path(), 1).is_ok_and(|kept| kept.lock.packs.len() == 1) == (found == new));
         seen.push(found == new);
         // What the crash left is cleared by the next change, which works as ever.
         add(folder.path(), "c", None);
-        assert_eq!(listing(folder.path()).join(" "), ".gitignore .rig lock rig.lock rig.yaml", "after step {stop}");
+        assert_eq!(
+            listing(folder.path()).join(" "),
+            ".gitignore .rig lock rig.lock rig.yaml snapshots",
+            "after step {stop}"
+        );
     }
     // The journal decides: nothing before it is in place, everything after.
-    assert_eq!(seen, [false, true, true, true, true, true, true]);
+    assert_eq!(seen, [false, true, true, true, true, true, true, true, true]);
 }
 
 #[test]
@@ -190,8 +198,29 @@ fn an_unchanged_project_is_not_written() {
     fs::write(folder.path().join("rig.lock"), text).unwrap();
     let (project, guard) = Project::lock_for_change(folder.path(), &mut |_| {}).unwrap();
     let config = project.config().clone();
-    assert!(!guard.commit(&project, &config.packs, &config.pack_metadata, project.lock()).unwrap());
+    assert!(!guard.commit(&project, &config.packs, &config.pack_metadata, project.lock(), &Change::default()).unwrap());
     assert_eq!(files(folder.path()).0, text);
+}
+
+#[test]
+fn the_history_is_bounded_and_its_numbers_go_on() {
+    let folder = project();
+    for round in 0..snapshots::KEEP + 5 {
+        let (project, guard) = Project::lock_for_change(folder.path(), &mut |_| {}).unwrap();
+        let mut lock = project.lock().clone();
+        lock.packs = [(id("a"), LockedPack { size: Some(round as u64), ..locked("a") })].into();
+        guard.commit(&project, &[], &BTreeMap::new(), &lock, &Change::of("install", [&id("a")])).unwrap();
+    }
+    let numbers = snapshots::numbers(folder.path());
+    // The first install replaced no lock.
+    assert_eq!((numbers.len(), numbers.first(), numbers.last()), (snapshots::KEEP, Some(&5), Some(&54)));
+    let oldest = snapshots::read(folder.path(), 5).unwrap();
+    assert_eq!((oldest.why.as_str(), oldest.lock.packs[&id("a")].size), ("install a", Some(4)));
+    // One that was changed is not used.
+    let path = folder.path().join(".rig/snapshots/000005.json");
+    fs::write(&path, fs::read_to_string(&path).unwrap().replace("1.0.0", "6.6.6")).unwrap();
+    let error = snapshots::read(folder.path(), 5).unwrap_err();
+    assert!(error.to_string().contains("000005.json is not as rig wrote it"), "{error}");
 }
 
 #[test]
@@ -205,7 +234,7 @@ fn modes_are_kept_and_links_are_refused() {
     fs::rename(&config, folder.path().join("real.yaml")).unwrap();
     std::os::unix::fs::symlink("real.yaml", &config).unwrap();
     let (project, guard) = Project::lock_for_change(folder.path(), &mut |_| {}).unwrap();
-    let error = guard.commit(&project, &[], &BTreeMap::new(), project.lock()).unwrap_err();
+    let error = guard.commit(&project, &[], &BTreeMap::new(), project.lock(), &Change::default()).unwrap_err();
     assert!(error.to_string().contains("is a symbolic link"), "{error}");
 
     let linked = self::project();

@@ -9,9 +9,14 @@ use std::{
     time::Duration,
 };
 
-use rig_specs::index::Publisher;
+use rig_specs::{
+    index::Publisher,
+    rtp::{RiskClass, ToolDef},
+};
 use rig_tests::{
-    Project, Reply, Upstream, console, normalised, packs, rig_path,
+    Project, Reply, Upstream, console,
+    guest::Guest,
+    normalised, packs, rig_path,
     toolchains::{for_builds, has_built},
 };
 
@@ -172,6 +177,49 @@ fn nginx() -> Option<PathBuf> {
 #[test]
 fn the_quickstart() {
     check("docs/quickstart.md", "first");
+}
+
+/// Several releases of small packs, as the page about updates uses them.
+#[test]
+fn updates_and_rollbacks() {
+    let project = machine("updates");
+    let index = project.root().join("user/index");
+    fs::create_dir(&index).unwrap();
+    let release = |id: &str, version: &str, needs: &[(&str, &str)]| {
+        packs::repacked(&Guest::new(id).build(), |pack| {
+            pack.manifest.pack.version = version.parse().unwrap();
+            let needs = needs.iter().map(|(id, range)| (id.parse().unwrap(), range.parse().unwrap()));
+            pack.manifest.dependencies.extend(needs);
+        })
+    };
+    let notes = |version: &str, change: fn(&mut ToolDef)| {
+        packs::repacked(&release("notes", version, &[]), |pack| {
+            let tool = &mut pack.tools[0].def;
+            tool.name = "notes.note.add".into();
+            let text = serde_json::json!({ "type": "string" });
+            tool.input_schema = serde_json::json!({ "type": "object", "properties": { "text": text } });
+            change(tool);
+        })
+    };
+    let components = [
+        release("http-tools", "1.4.0", &[]),
+        release("http-tools", "2.0.0", &[]),
+        release("crm", "1.1.0", &[("http-tools", "^1")]),
+        release("crm", "2.0.0", &[("http-tools", "^2")]),
+        release("mail", "2.0.0", &[("http-tools", "^2")]),
+        notes("1.0.0", |_| {}),
+        notes("1.1.0", |tool| {
+            tool.description = "Adds a note, with a colour.".into();
+            tool.input_schema["properties"]["colour"] = serde_json::json!({ "enum": ["red", "blue"] });
+        }),
+        notes("2.0.0", |tool| {
+            tool.input_schema["required"] = serde_json::json!(["text"]);
+            tool.risk_class = RiskClass::Write;
+        }),
+    ];
+    packs::index_of(&index, &components);
+    fs::rename(index.join(packs::INDEX), index.join("pack_index.json")).unwrap();
+    check_on(&project, "docs/updating.md", "updates");
 }
 
 /// Somebody who has `rig` and Rust and nothing else. GitHub is a stand-in, which a project around the home leads to.

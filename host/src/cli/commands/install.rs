@@ -100,7 +100,7 @@ fn commit(session: &Session, project: &Project, plan: Plan) -> Result<u8, Failur
 
 /// Before anything changes, so that a component that does not fit the sandbox is never installed, and the first call is as quick as
 /// any other.
-fn precompile(session: &Session, plan: &Plan) -> Result<(), Failure> {
+pub fn precompile(session: &Session, plan: &Plan) -> Result<(), Failure> {
     let components = plan.components()?;
     if components.is_empty() {
         return Ok(());
@@ -145,7 +145,7 @@ fn restore(
 }
 
 /// What each pack asks for, on stderr: it is part of a question, not a result.
-fn show(request: &ConsentRequest) {
+pub fn show(request: &ConsentRequest) {
     let mut out = std::io::stderr().lock();
     let mut line = |text: String| {
         let _ = writeln!(out, "{text}");
@@ -231,7 +231,7 @@ fn summary(session: &Session, plan: &Plan) {
 }
 
 /// Asks for consent to what was listed.
-fn agree(session: &Session, plan: &Plan, accepted: &[PackId]) -> Result<(), Failure> {
+pub fn agree(session: &Session, plan: &Plan, accepted: &[PackId]) -> Result<(), Failure> {
     // A script that misspells a name must not install what lies in wait under the wrong one.
     let unclear =
         plan.consent().iter().find(|request| !request.looks_like.is_empty() && !accepted.contains(&request.pack));

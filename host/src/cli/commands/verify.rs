@@ -11,10 +11,15 @@ use crate::cli::{
     session::Session,
 };
 
+mod deep;
+
 pub fn run(session: &Session, args: &Verify) -> Result<u8, Failure> {
     let project = session.project()?;
     let mut reports = install::verify(&session.home, &project);
     check_compiled(session, &mut reports)?;
+    if args.deep {
+        deep::check(session, &project, &mut reports)?;
+    }
     // What rig.yaml offers must be in the lock.
     let unlocked: Vec<_> = project.config().packs.iter().filter(|id| project.locked(id).is_none()).collect();
     let ok = unlocked.is_empty() && reports.iter().all(|report| report.ok);

@@ -1,8 +1,10 @@
 //! Which release of the index is meant. Pure.
 
+use std::collections::BTreeMap;
+
 use rig_specs::{
     PackId,
-    index::{Index, WasmRelease},
+    index::{Index, WasmRelease, WasmReleases},
     lock::Runtime,
 };
 use semver::{Version, VersionReq};
@@ -25,24 +27,39 @@ pub(in crate::install) fn artifacts(base: &Url, release: &WasmRelease) -> Result
     release.urls.iter().map(|url| index::artifact(base, url)).collect()
 }
 
+/// The components of a pack by version.
+///
+/// # Errors
+/// When the index has no such pack, or not as a component.
+pub(in crate::install) fn releases<'a>(
+    index: &'a Index,
+    id: &PackId,
+) -> Result<&'a BTreeMap<Version, WasmRelease>, InstallError> {
+    wasm(index, id).map(|releases| &releases.versions)
+}
+
+fn wasm<'a>(index: &'a Index, id: &PackId) -> Result<&'a WasmReleases, InstallError> {
+    let Some(pack) = index.packs.get(id) else {
+        return Err(InstallError::UnknownPack { pack: id.clone(), nearest: similar(index, id) });
+    };
+    pack.wasm.as_ref().ok_or_else(|| {
+        let legacy = [(Runtime::Python, &pack.python), (Runtime::Node, &pack.node)];
+        let runtimes: Vec<Runtime> =
+            legacy.into_iter().filter(|(_, package)| package.is_some()).map(|(r, _)| r).collect();
+        if runtimes.is_empty() {
+            return InstallError::UnknownPack { pack: id.clone(), nearest: Vec::new() };
+        }
+        InstallError::OtherRuntime { what: format!("`{id}`"), runtimes }
+    })
+}
+
 /// The release that is meant: the exact version, the newest in a range, or the newest.
 pub(super) fn choose<'a>(
     index: &'a Index,
     id: &PackId,
     wanted: Option<&Wanted>,
 ) -> Result<(&'a Version, &'a WasmRelease), InstallError> {
-    let Some(pack) = index.packs.get(id) else {
-        return Err(InstallError::UnknownPack { pack: id.clone(), nearest: similar(index, id) });
-    };
-    let Some(releases) = &pack.wasm else {
-        let legacy = [(Runtime::Python, &pack.python), (Runtime::Node, &pack.node)];
-        let runtimes: Vec<Runtime> =
-            legacy.into_iter().filter(|(_, package)| package.is_some()).map(|(r, _)| r).collect();
-        if runtimes.is_empty() {
-            return Err(InstallError::UnknownPack { pack: id.clone(), nearest: Vec::new() });
-        }
-        return Err(InstallError::OtherRuntime { what: format!("`{id}`"), runtimes });
-    };
+    let releases = wasm(index, id)?;
     let newest = || releases.newest().map(|(version, _)| version.clone());
     let found = match wanted {
         None => releases.newest(),

@@ -4,28 +4,43 @@ use std::{fs, io::Write as _, path::Path};
 
 use rig_specs::{
     PackId, Sha256,
-    lock::{LockedPack, Runtime},
+    index::Publisher,
+    lock::{LockedPack, Origin},
 };
+use semver::Version;
 use url::Url;
 
 use super::{
-    Found, Planner,
-    choose::{artifacts, choose},
+    Planner,
+    choose::{artifacts, releases},
     other_bytes,
 };
 use crate::install::{
     InstallError, LoadError, LoadedIndex, Progress,
     fetch::{self, Expected, FetchError},
-    index::{IndexError, Mode},
-    net::NetError,
+    index::IndexError,
     restore::source_url,
     source::Wanted,
     store::{self, MAX_COMPONENT, Staged},
 };
 
+/// A component to be inspected, and what was said about it.
+pub(super) struct Component {
+    /// How a person would name it.
+    pub(super) what: String,
+    pub(super) staged: Option<Staged>,
+    pub(super) bytes: Vec<u8>,
+    pub(super) source: String,
+    pub(super) publisher: Option<Publisher>,
+    pub(super) newer: Option<Version>,
+    pub(super) origin: Option<Origin>,
+    pub(super) from_index: bool,
+}
+
 impl Planner<'_> {
-    pub(super) fn file(&self, path: &Path) -> Result<Found, InstallError> {
+    pub(super) fn file(&self, path: &Path) -> Result<Component, InstallError> {
         let fail = |why: String| InstallError::File { path: path.to_path_buf(), why };
+        let what = path.display().to_string();
         let path = fs::canonicalize(path).map_err(|error| fail(error.to_string()))?;
         let metadata = fs::metadata(&path).map_err(|error| fail(error.to_string()))?;
         if !metadata.is_file() || metadata.len() > MAX_COMPONENT {
@@ -43,7 +58,16 @@ impl Planner<'_> {
             None => Url::from_file_path(&path).map_err(|()| fail("it is no usable path".into()))?.into(),
         };
         let staged = self.stage(&bytes, &fail)?;
-        Ok(Found { staged: Some(staged), bytes, source, publisher: None, newer: None, origin: None, from_index: false })
+        Ok(Component {
+            what,
+            staged: Some(staged),
+            bytes,
+            source,
+            publisher: None,
+            newer: None,
+            origin: None,
+            from_index: false,
+        })
     }
 
     fn stage(&self, bytes: &[u8], fail: &dyn Fn(String) -> InstallError) -> Result<Staged, InstallError> {
@@ -52,11 +76,12 @@ impl Planner<'_> {
         Ok(Staged { file, sha256: Sha256::of(bytes) })
     }
 
-    pub(super) async fn url(&self, url: &Url, sha256: Sha256) -> Result<Found, InstallError> {
+    pub(super) async fn url(&self, url: &Url, sha256: Sha256) -> Result<Component, InstallError> {
         let expected = Expected { sha256, size: None };
         let (staged, bytes, place) = self.bytes(url.as_str(), std::slice::from_ref(url), expected).await?;
         let source = place.unwrap_or_else(|| url.clone()).into();
-        Ok(Found { staged, bytes, source, publisher: None, newer: None, origin: None, from_index: false })
+        let what = url.to_string();
+        Ok(Component { what, staged, bytes, source, publisher: None, newer: None, origin: None, from_index: false })
     }
 
     /// The bytes with that hash: those of the store when they are sound, else fetched.
@@ -85,7 +110,7 @@ impl Planner<'_> {
         Ok((Some(staged), bytes, Some(place)))
     }
 
-    async fn index(&mut self) -> Result<&LoadedIndex, IndexError> {
+    pub(in crate::install) async fn index(&mut self) -> Result<&LoadedIndex, IndexError> {
         if self.index.is_none() {
             let loaded = self.installer.index(self.project, self.options).await?;
             self.warnings.extend(loaded.warning.clone());
@@ -94,44 +119,28 @@ impl Planner<'_> {
         self.index.as_ref().ok_or(IndexError::NotConfigured)
     }
 
-    pub(super) async fn named(&mut self, id: &PackId, wanted: Option<&Wanted>) -> Result<Found, InstallError> {
-        let locked = self.project.locked(id).filter(|locked| locked.runtime == Runtime::Wasm).cloned();
-        // An installed pack that is named again stays what it is, unless another version is asked for.
-        let kept = locked.filter(|locked| wanted.is_none_or(|wanted| wanted.matches(&locked.version)));
-        let cached = self.options.mode == Mode::Cached;
-        let loaded = match (self.index().await, &kept) {
-            (Ok(_), _) => self.index.clone(),
-            // Then the lock alone says what it is.
-            (Err(IndexError::NotConfigured | IndexError::NoCopy { .. }), Some(_)) => None,
-            (Err(IndexError::Net(NetError::Failed { .. })), Some(_)) if cached => None,
-            (Err(error), _) => return Err(error.into()),
+    /// A release of the index.
+    pub(super) async fn release(&self, id: &PackId, version: &Version) -> Result<Component, InstallError> {
+        let Some(loaded) = &self.index else { return Err(IndexError::NotConfigured.into()) };
+        let release = releases(&loaded.index, id)?.get(version);
+        let none = || InstallError::NoVersion {
+            pack: id.clone(),
+            wanted: Wanted::Exact(version.clone()),
+            available: Vec::new(),
         };
-        // The same id in another index is another pack.
-        let kept = kept.filter(|locked| match (&locked.origin, &loaded) {
-            (Some(origin), Some(loaded)) => loaded.is_origin(self.project, origin),
-            _ => true,
-        });
-        if let Some(kept) = kept {
-            return self.keep(&kept, loaded.as_ref()).await;
-        }
-        let Some(loaded) = loaded else { return Err(IndexError::NotConfigured.into()) };
-        let (version, release) = choose(&loaded.index, id, wanted)?;
-        if let Some(needs) = release.min_rig.as_ref().filter(|needs| **needs > self.installer.rig) {
-            let (needs, this) = (needs.clone(), self.installer.rig.clone());
-            return Err(InstallError::NeedsNewerRig { pack: id.clone(), version: version.clone(), needs, this });
-        }
+        let release = release.ok_or_else(none)?;
         let urls = artifacts(&loaded.base, release)?;
         let expected = Expected { sha256: release.sha256, size: Some(release.size) };
         let (staged, bytes, place) = self.bytes(id.as_str(), &urls, expected).await?;
         let source = place.or_else(|| urls.first().cloned()).map(String::from).unwrap_or_default();
         let publisher = loaded.index.packs.get(id).and_then(|pack| pack.publisher.clone());
         let origin = Some(loaded.origin());
-        Ok(Found { staged, bytes, source, publisher, newer: None, origin, from_index: true })
+        Ok(Component { what: id.to_string(), staged, bytes, source, publisher, newer: None, origin, from_index: true })
     }
 
     /// An installed pack that was named again: the index must not disagree, and the store must have it.
-    async fn keep(&self, locked: &LockedPack, loaded: Option<&LoadedIndex>) -> Result<Found, InstallError> {
-        let id = &locked.pack_id;
+    pub(super) async fn keep(&self, locked: &LockedPack) -> Result<Component, InstallError> {
+        let (id, loaded) = (&locked.pack_id, self.index.as_ref());
         let hash = locked.integrity.ok_or_else(|| LoadError::NoHash { pack: id.clone() })?;
         let releases = loaded.and_then(|loaded| loaded.index.packs.get(id)?.wasm.as_ref());
         let release = releases.and_then(|releases| releases.versions.get(&locked.version));
@@ -148,6 +157,6 @@ impl Planner<'_> {
         let (staged, bytes, _) = self.bytes(id.as_str(), &urls, Expected { sha256: hash, size: locked.size }).await?;
         let source = locked.source.clone().unwrap_or_default();
         let origin = locked.origin.clone();
-        Ok(Found { staged, bytes, source, publisher: None, newer, origin, from_index: false })
+        Ok(Component { what: id.to_string(), staged, bytes, source, publisher: None, newer, origin, from_index: false })
     }
 }

@@ -1,0 +1,63 @@
+//! The options of the commands that move packs from version to version, or check that they are what they should be.
+
+use clap::Args;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "What is named may move to the newest version that fits, what it needs may move with it, all others stay.\n\n\
+Examples:\n  rig update stripe\n  rig update --all --dry-run\n  rig update stripe --accept stripe   (agrees to what breaks)"
+)]
+pub struct Update {
+    /// The packs to bring up to date
+    #[arg(value_name = "PACK", required_unless_present = "all")]
+    pub packs: Vec<String>,
+    /// Bring every pack up to date that comes from the project's index
+    #[arg(long, conflicts_with = "packs")]
+    pub all: bool,
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The version to move to, perhaps an older one; for one pack
+    #[arg(long, value_name = "VERSION", conflicts_with = "all")]
+    pub version: Option<String>,
+    /// Agree to changes of this pack that break or widen what was agreed to before; may be repeated
+    #[arg(long, value_name = "PACK")]
+    pub accept: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Outdated {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without a number the project returns to the state before the present one; again, to the state before that.\n\n\
+Examples:\n  rig rollback\n  rig rollback --list\n  rig rollback 3"
+)]
+pub struct Rollback {
+    /// The number of the state to return to, as --list shows it
+    #[arg(value_name = "ID")]
+    pub id: Option<u32>,
+    /// List the earlier states, newest first
+    #[arg(long, conflicts_with = "id")]
+    pub list: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Inspect each component again, run it once to ask for its tools, and compare the index
+    #[arg(long)]
+    pub deep: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
