@@ -128,9 +128,18 @@ impl Intake {
         (end != moved).then(|| Waiting { left: journal.left(), end, moved })
     }
 
-    /// Notes how much of the journal is in the chain.
-    pub(super) fn moved(&self, place: Place) {
-        lock(&self.state).moved = place;
+    /// Notes how much of the journal is in the chain, as the log says. Answers false when that cannot be: it is more than was written,
+    /// or less than before.
+    pub(super) fn moved(&self, place: Place) -> bool {
+        let mut state = lock(&self.state);
+        let Some(end) = state.journal.as_ref().map(Journal::end) else { return false };
+        let before = state.moved;
+        let within = |from: u64, at: u64, to: u64| from <= at && at <= to;
+        let can_be = within(before.rows, place.rows, end.rows) && within(before.bytes, place.bytes, end.bytes);
+        if can_be {
+            state.moved = place;
+        }
+        can_be
     }
 
     /// Gives the journal up: it is not what this process wrote any more.

@@ -225,9 +225,9 @@ impl Writer {
             let log = self.log.as_mut().ok_or(rusqlite::Error::InvalidQuery);
             match log.and_then(|log| log.append_rest(&left, first.end.rows, JOURNAL_BATCH, false)) {
                 Ok(Some((appended, place, end))) => {
-                    self.intake.moved(place);
+                    let known = self.intake.moved(place);
                     self.moved_on(appended);
-                    if end == End::Torn {
+                    if end == End::Torn || !known {
                         let path = left.path.display();
                         tracing::error!(%path, "somebody changed the journal of the audit log: rows in it are lost");
                         self.intake.give_up();

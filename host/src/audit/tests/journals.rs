@@ -201,6 +201,37 @@ async fn a_journal_that_is_changed_while_it_is_used_is_given_up() {
     assert!(report.problems[0].what.contains("changed or torn after its row 0"), "{report:?}");
 }
 
+/// The log is not believed when it says that more of a journal is in it than was ever written.
+#[tokio::test]
+#[allow(clippy::await_holding_lock, reason = "the writer that is held is what the journal does without")]
+async fn a_place_that_was_never_reached_is_noticed() {
+    for (attack, sql) in [
+        ("more rows", "UPDATE journal SET rows = 1000000, bytes = 1000000000"),
+        ("more bytes", "UPDATE journal SET rows = 1, bytes = 9000000000000000000"),
+    ] {
+        let place = Place::new();
+        let audit = begun(&place).await;
+        let first = ids(&place.settings.path).remove(0);
+        let held = hold(&audit);
+        audit.record(row("1")).await.unwrap();
+        place.attacker().execute_batch(sql).unwrap();
+        drop(held);
+        for n in 0..20 {
+            audit.record(row(n.to_string())).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let now = ids(&place.settings.path);
+        assert!(now.len() == 2 && now.contains(&first), "{attack}: {now:?}");
+        drop(audit);
+        assert_eq!(names(&place)[0], "19", "{attack}: what came later is in the chain");
+        let report = place.verify();
+        assert!(
+            report.problems.len() == 1 && report.problems[0].what.contains("changed or torn"),
+            "{attack}: {report:?}"
+        );
+    }
+}
+
 /// A log of the version before journals is taken on.
 #[tokio::test]
 async fn an_older_log_gets_a_journal() {
