@@ -19,6 +19,7 @@ use rig_specs::rtp::ErrorKind;
 use serde_json::{Map, Value};
 
 mod anchor;
+mod append;
 mod chain;
 mod intake;
 mod journal;

@@ -93,7 +93,8 @@ impl Drop for Lead {
 impl Shared {
     pub(super) fn new(settings: Settings) -> Arc<Self> {
         let (settings, status, intake) = (Arc::new(settings), Arc::<Status>::default(), Arc::<Intake>::default());
-        let writer = parking_lot::Mutex::new(Writer::new(Arc::clone(&settings), Arc::clone(&status), Arc::clone(&intake)));
+        let writer =
+            parking_lot::Mutex::new(Writer::new(Arc::clone(&settings), Arc::clone(&status), Arc::clone(&intake)));
         Arc::new(Self {
             settings,
             status,
