@@ -189,7 +189,11 @@ mod tests {
         let summaries: Vec<(i64, i64, Vec<u8>)> = summaries.map(Result::unwrap).collect();
         for (first, last, columns) in &summaries {
             let made = summary::of_rows(connection, *first as u64, *last as u64).unwrap().unwrap();
-            assert_eq!((made.columns == *columns, *last - *first), (true, summary::ROWS as i64 - 1), "{first} to {last}");
+            assert_eq!(
+                (made.columns == *columns, *last - *first),
+                (true, summary::ROWS as i64 - 1),
+                "{first} to {last}"
+            );
         }
         assert_eq!(summary::last(connection).unwrap(), last);
     }

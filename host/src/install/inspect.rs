@@ -17,10 +17,9 @@ use wasmparser::{
     types::Types,
 };
 
+pub use crate::sandbox::TOOLS;
 use crate::words::plain;
 
-/// The interface that every pack exports.
-pub const TOOLS: &str = "rig:pack/tools@0.1.0";
 /// The functions of [`TOOLS`].
 const TOOLS_FUNCTIONS: [&str; 2] = ["describe", "call"];
 /// The largest description that a pack embeds: room for a thousand tools with long schemas.
