@@ -45,6 +45,8 @@ pub enum Event {
     Call,
     /// A risky call that is about to run.
     Intent,
+    /// A trial of other versions began or ended.
+    Canary,
 }
 
 /// A row before it has its place in the chain.

@@ -45,6 +45,7 @@ fn run(session: &Session, command: Command) -> Result<u8, Failure> {
         Command::Uninstall(args) => commands::uninstall::run(session, &args),
         Command::Update(args) => commands::update::run(session, &args),
         Command::Outdated(args) => commands::outdated::run(session, &args),
+        Command::Canary(args) => commands::canary::run(session, &args),
         Command::Rollback(args) => commands::rollback::run(session, &args),
         Command::Packs(args) => commands::packs::run(session, &args),
         Command::Info(args) => commands::info::run(session, &args),

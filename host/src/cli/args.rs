@@ -13,7 +13,7 @@ mod versions;
 
 pub use author::{New, Publish, Test};
 pub use install::{Info, Install, Packs, RuntimeArg, TrustArgs};
-pub use versions::{Outdated, Rollback, Update, Verify};
+pub use versions::{Canary, CanaryWhat, Outdated, Rollback, Update, Verify};
 
 /// Install packs of tools for AI agents, and run every call in a sandbox.
 #[derive(Debug, Parser)]
@@ -57,6 +57,8 @@ pub enum Command {
     Uninstall(Uninstall),
     /// Bring packs up to date, after showing what is different
     Update(Update),
+    /// Show the update that is on trial in the gateway, promote it, or end the trial
+    Canary(Canary),
     /// List packs that have a newer version
     Outdated(Outdated),
     /// Return to an earlier state of the installed packs

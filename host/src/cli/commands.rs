@@ -4,6 +4,7 @@ pub mod approvals;
 pub mod audit;
 pub mod build;
 pub mod call;
+pub mod canary;
 pub mod completions;
 pub mod doctor;
 pub mod export;

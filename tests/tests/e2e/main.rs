@@ -45,5 +45,6 @@ mod signed_keys;
 mod signed_names;
 mod tamper;
 mod tenants;
+mod trial;
 mod update;
 mod wasi;

@@ -1,11 +1,12 @@
 //! The options of the commands that move packs from version to version, or check that they are what they should be.
 
-use clap::Args;
+use clap::{Args, Subcommand};
+use rig_host::project::canary::Share;
 
 #[derive(Debug, Args)]
 #[command(
     after_help = "What is named may move to the newest version that fits, what it needs may move with it, all others stay.\n\n\
-Examples:\n  rig update stripe\n  rig update --all --dry-run\n  rig update stripe --accept stripe   (agrees to what breaks)"
+Examples:\n  rig update stripe\n  rig update --all --dry-run\n  rig update stripe --accept stripe   (agrees to what breaks)\n  rig update stripe --canary 10%      (on trial in the gateway)"
 )]
 pub struct Update {
     /// The packs to bring up to date
@@ -20,12 +21,36 @@ pub struct Update {
     /// The version to move to, perhaps an older one; for one pack
     #[arg(long, value_name = "VERSION", conflicts_with = "all")]
     pub version: Option<String>,
+    /// Put the update on trial: gateways of this project run this share of the calls on it, and take it back when it does worse
+    #[arg(long, value_name = "SHARE", conflicts_with = "dry_run")]
+    pub canary: Option<Share>,
     /// Agree to changes of this pack that break or widen what was agreed to before; may be repeated
     #[arg(long, value_name = "PACK")]
     pub accept: Vec<String>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A trial begins with `rig update PACK --canary SHARE`. rig.lock stays as it is until the candidate is promoted.\n\n\
+Examples:\n  rig canary\n  rig canary promote\n  rig canary withdraw"
+)]
+pub struct Canary {
+    #[command(subcommand)]
+    pub what: Option<CanaryWhat>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CanaryWhat {
+    /// Make the candidate what is installed
+    Promote,
+    /// End the trial; every call runs on the present versions again
+    Withdraw,
 }
 
 #[derive(Debug, Args)]
