@@ -1,9 +1,9 @@
 //! Installs the outside programs that the tests and the bench run against rig: the official MCP clients, the conformance suite,
-//! schemathesis, and of the services that the packs talk to the official SDKs and the published descriptions. What is installed is pinned
+//! schemathesis, servers of Debian's, and of the services that the packs talk to the official SDKs and the published descriptions. What is installed is pinned
 //! with hashes in `tests/clients/`; nothing is installed outside the target folder.
 
+mod debian;
 mod descriptions;
-mod nginx;
 
 use std::{
     env, fs,
@@ -58,7 +58,7 @@ pub(crate) fn folder(checkout: &Checkout) -> PathBuf {
 /// Installs what is missing or no longer what is pinned.
 pub(crate) fn install(checkout: &Checkout) -> Result<(), Fail> {
     GROUPS.iter().try_for_each(|group| group.install(checkout))?;
-    nginx::provide(&folder(checkout).join("nginx"))
+    debian::provide(&folder(checkout))
 }
 
 /// As [`install`] for a machine that may lack npm, Python or a network: then the reason is the outcome, unless

@@ -1,0 +1,1 @@
+//! Pulling against a registry of fixed answers.
