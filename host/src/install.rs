@@ -52,7 +52,7 @@ pub use plan::{Action, Plan, Planned, is_of_registry, similar};
 pub use restore::{Restored, RestoredPack};
 pub use rollback::{Moved, Rollback};
 pub use shape::{Part, ToolChange};
-pub use source::{Request, SourceError, Wanted, wanted};
+pub use source::{Request, SourceError, Wanted, reference, wanted};
 pub use store::StoreError;
 pub use trust::{Standing, Trust, TrustError};
 pub use update::{Held, Outdated, Review, Targets, Update};

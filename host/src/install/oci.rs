@@ -18,6 +18,3 @@ pub(super) use pull::{digest_of, open, resolve};
 pub use push::{Pushed, Tag, push};
 pub use reference::{Reference, SCHEME};
 pub(super) use tags::{choose, list, version_of};
-
-#[cfg(test)]
-mod tests;

@@ -154,8 +154,7 @@ impl Request {
                 fragment.strip_prefix("sha256=").and_then(|hex| hex.parse().ok()).ok_or_else(bad)
             };
             if url.starts_with("oci:") {
-                let bad = |why| SourceError::Oci { text: shown(url), why };
-                let reference = Reference::parse(url).map_err(bad)?;
+                let reference = reference(url)?;
                 let sha256 = (!fragment.is_empty()).then(|| digest(url)).transpose()?;
                 if version.is_some() && (reference.tag.is_some() || reference.digest.is_some()) {
                     return Err(SourceError::TwoVersions(shown(url)));
@@ -201,6 +200,14 @@ pub fn wanted(text: &str) -> Result<Wanted, SourceError> {
     // semver reads `x` and `*` as any version; from a person that is more likely a slip.
     let range = text.parse().ok().filter(|_| text.starts_with(|c: char| c.is_ascii_digit() || "^~=<>".contains(c)));
     range.map(Wanted::Range).ok_or_else(|| SourceError::Version(shown(text)))
+}
+
+/// Reads the name of an artifact in a registry.
+///
+/// # Errors
+/// [`SourceError::Oci`].
+pub fn reference(text: &str) -> Result<Reference, SourceError> {
+    Reference::parse(text).map_err(|why| SourceError::Oci { text: shown(text), why })
 }
 
 /// A URL that an artifact or an index may be fetched from: https, http on this machine, a file of it, or what rig itself carries. No credentials: they

@@ -1,6 +1,6 @@
 //! `rig inspect`: what a component is and asks for, without running it.
 
-use rig_host::install::{InstallError, Installer, Progress, SourceError, inspect, oci::Reference, rig_version, store};
+use rig_host::install::{InstallError, Installer, Progress, inspect, reference, rig_version, store};
 use rig_specs::PackId;
 use serde_json::json;
 
@@ -48,8 +48,7 @@ pub fn run(session: &Session, args: &Inspect) -> Result<u8, Failure> {
 /// What a registry has under a reference, a file if there is one, else the component of an installed pack; and where it is.
 fn read(session: &Session, target: &str) -> Result<(String, Vec<u8>), Failure> {
     if target.starts_with("oci:") {
-        let bad = |why| Failure::from(SourceError::Oci { text: target.to_owned(), why }).into_usage();
-        let reference = Reference::parse(target).map_err(bad)?;
+        let reference = reference(target).map_err(|error| Failure::from(error).into_usage())?;
         let gate = session.gate_anywhere()?;
         let installer = Installer::new(session.home.clone(), &gate);
         let bars = Bars::new(session.ui);

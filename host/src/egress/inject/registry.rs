@@ -78,7 +78,7 @@ mod tests {
         let redactor = redactor(&token, Some(&password));
         assert_eq!(
             redactor.text("saw canary-3 and YW5uOmNhbmFyeS0xOng= and canary-1:x"),
-            "saw [redacted:registry] and YW5u[redacted:registry]6eA== and [redacted:registry]".replace("6eA==", "=")
+            "saw [redacted:registry] and YW5uOm[redacted:registry]g= and [redacted:registry]"
         );
     }
 }

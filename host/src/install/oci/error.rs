@@ -159,7 +159,10 @@ impl OciError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Offline { .. } => "run the command without `--offline`".into(),
-            Self::NoAnswer { hint, .. } => return hint.clone(),
+            Self::NoAnswer { hint: Some(hint), .. } => hint.clone(),
+            Self::NoAnswer { .. } => {
+                "check the name, and run it again; if it stays so, tell whoever keeps the registry".into()
+            }
             Self::Refused { refusal, .. } => refusal.hint.clone(),
             Self::TooLarge { .. } => "check the name, and tell whoever keeps the registry".into(),
             Self::Digest { .. } => {

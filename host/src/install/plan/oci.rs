@@ -16,7 +16,7 @@ use crate::{
         InstallError, Installer, Options, Progress,
         fetch::{self, Expected, FetchError},
         inspect,
-        net::Downloader,
+        net::{Downloader, NetError},
         oci::{self, Found, OciError, Reference, Tried},
         source::Wanted,
     },
@@ -79,12 +79,12 @@ impl Planner<'_> {
     }
 
     async fn fetch_found(&self, found: &Found) -> Result<Component, InstallError> {
-        let what = found.reference.to_string();
+        let what = found.reference.unpinned().to_string();
         let urls: Vec<_> = found.reference.url().into_iter().collect();
         let expected = Expected { sha256: found.sha256, size: Some(found.size) };
-        let (staged, bytes, _) = self.bytes(&what, &urls, expected).await?;
+        let (staged, bytes, _) = self.bytes(&what, &urls, expected).await.map_err(plainly)?;
         let origin = Origin { index: found.reference.bare().to_string(), standing: Standing::Unsigned };
-        let (source, origin) = (what.clone(), Some(origin));
+        let (source, origin) = (found.reference.to_string(), Some(origin));
         Ok(Component { what, staged, bytes, source, publisher: None, newer: None, origin, from_index: false })
     }
 
@@ -192,7 +192,7 @@ impl Installer<'_> {
         let expected = Expected { sha256: found.sha256, size: Some(found.size) };
         let report = |received, total| progress(Progress { what: &what, received, total });
         let fetched = fetch::fetch(self.downloader, &self.home, &urls, expected, false, &report).await;
-        let (staged, _) = fetched.map_err(|error| InstallError::Fetch { what: what.clone(), error })?;
+        let (staged, _) = fetched.map_err(|error| plainly(InstallError::Fetch { what: what.clone(), error }))?;
         Ok((found.reference, staged.read()?))
     }
 
@@ -211,6 +211,14 @@ impl Installer<'_> {
         planner.refuse_offline(Tried::Pull, &at)?;
         let found = planner.moved(locked, &at).await?;
         Ok(found.map(|(tag, sha256)| moved(locked, &at.tagged(&tag), sha256)))
+    }
+}
+
+/// What goes wrong with a registry names the reference itself.
+fn plainly(error: InstallError) -> InstallError {
+    match error {
+        InstallError::Fetch { error: FetchError::Net(NetError::Registry(error)), .. } => InstallError::Oci(error),
+        other => other,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rig_host::{
     author::push::{self, Options, Pushed},
-    install::{SourceError, oci::Reference},
+    install::{oci::Reference, reference},
 };
 use serde_json::json;
 
@@ -18,8 +18,7 @@ pub(super) fn run(session: &Session, args: &Publish, to: &str) -> Result<u8, Fai
     if args.yank {
         return Err(Failure::usage("a registry has no withdrawn versions: take the tag away with its own tools"));
     }
-    let bad = |why| Failure::from(SourceError::Oci { text: to.to_owned(), why }).into_usage();
-    let to = Reference::parse(to).map_err(bad)?;
+    let to = reference(to).map_err(|error| Failure::from(error).into_usage())?;
     if to.digest.is_some() {
         return Err(Failure::usage("--to: what is pushed gets the digest that it has; name the repository, or a tag"));
     }

@@ -1,1 +1,0 @@
-//! Pulling against a registry of fixed answers.
