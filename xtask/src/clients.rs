@@ -30,7 +30,7 @@ struct Group {
     install: fn(&Path) -> Result<(), Fail>,
 }
 
-const GROUPS: [Group; 5] = [
+const GROUPS: [Group; 6] = [
     Group {
         name: "node",
         pins: &["package.json", "package-lock.json"],
@@ -42,6 +42,8 @@ const GROUPS: [Group; 5] = [
     Group { name: "sdks", pins: &["requirements.txt"], is_whole: has_python, install: install_python },
     // Apart too, and small: the reference client of signed indexes.
     Group { name: "tuf", pins: &["requirements.txt"], is_whole: has_python, install: install_python },
+    // And a client of OCI registries.
+    Group { name: "oras", pins: &["requirements.txt"], is_whole: has_python, install: install_python },
     Group {
         name: "descriptions",
         pins: &[descriptions::PINS],
@@ -232,7 +234,7 @@ mod tests {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(SOURCES);
         let lock = fs::read_to_string(sources.join("node/package-lock.json")).unwrap();
         assert!(!lock.contains("\"resolved\""));
-        for group in ["python", "sdks"] {
+        for group in ["python", "sdks", "oras"] {
             let requirements = fs::read_to_string(sources.join(group).join("requirements.txt")).unwrap();
             assert!(!requirements.contains("://"));
             let pinned = requirements.lines().filter(|line| line.contains("==") && !line.trim_start().starts_with('#'));

@@ -3,7 +3,7 @@
 use std::fs;
 
 use rig_specs::{Sha256, manifest::EmbeddedPack};
-use rig_tests::{Artifact, Project, Registry, packs};
+use rig_tests::{Artifact, Clients, Project, Registry, packs};
 use serde_json::{Value, json};
 
 const TOOL: &str = "echo.message.send";
@@ -266,6 +266,27 @@ fn what_wkg_pushes_is_installed() {
     }
     let nothing = empty().rig(&["install", "--yes", &registry.oci("wkg/nothing")]);
     nothing.fails_with(1).explains(&["cannot list the tags of", "there is no such thing (it says: NAME_UNKNOWN"]);
+}
+
+/// ORAS, which knows nothing of rig, pulls what rig pushes, and rig what it pushes.
+#[test]
+fn another_client_pulls_and_pushes_the_same() {
+    let Some(registry) = Registry::start() else { return };
+    let Some(clients) = Clients::find_oras() else { return };
+    let (project, component) = (empty(), packs::built("echo"));
+    publish(&project, &component, &registry.oci("ours/echo"), &[]).ok();
+    let at = |repository: &str| format!("{}/{repository}:0.1.0", registry.address());
+    let pulled = clients.oras(&project).args(["pull", &at("ours/echo"), "."]).output();
+    pulled.ok();
+    assert_eq!(fs::read(project.dir().join(pulled.stdout.trim())).unwrap(), component);
+
+    project.write("theirs.wasm", &component);
+    project.write("config.json", r#"{"created":"2026-11-21T00:00:00Z","architecture":"wasm","os":"wasip2"}"#);
+    clients.oras(&project).args(["push", &at("theirs/echo"), "theirs.wasm", "config.json"]).output().ok();
+    project.rig(&["install", "--yes", &registry.oci("theirs/echo")]).ok();
+    assert_eq!(project.locked("echo").integrity, Some(Sha256::of(&component)));
+    let manifest: Value = serde_json::from_slice(&registry.manifest("theirs/echo", "0.1.0")).unwrap();
+    assert_eq!(manifest["config"]["mediaType"], "application/vnd.wasm.config.v0+json");
 }
 
 /// An index names a pack by its hash, and may say that a registry has the bytes.

@@ -85,10 +85,7 @@ fn ask_within(name: &str, path: &OsStr, registry: &str, time: Duration) -> Resul
     };
     // Its pipe may be held open by what it left running.
     let out = receive.recv_timeout(end.saturating_duration_since(Instant::now()).max(TICK));
-    let out = match out {
-        Ok(Ok(out)) => out,
-        _ => return Err(failed("ended without a whole answer")),
-    };
+    let Ok(Ok(out)) = out else { return Err(failed("ended without a whole answer")) };
     if out.len() as u64 > LARGEST {
         return Err(failed(&format!("answered with more than {} KiB", LARGEST >> 10)));
     }

@@ -21,7 +21,7 @@ const USUAL: u64 = 60;
 
 /// The answer of a token server. Servers differ in the name of the token.
 #[derive(Deserialize)]
-struct Token {
+struct Minted {
     token: Option<Secret>,
     access_token: Option<Secret>,
     expires_in: Option<u64>,
@@ -96,7 +96,7 @@ impl Gate {
             }
         }
         // Neither the answer nor the parser's message is shown: both may hold the token.
-        let answer = serde_json::from_slice::<Token>(&body).ok();
+        let answer = serde_json::from_slice::<Minted>(&body).ok();
         let good_for = answer.as_ref().and_then(|answer| answer.expires_in).unwrap_or(USUAL).max(USUAL);
         let token = answer.and_then(|answer| answer.token.or(answer.access_token)).map(Login::Token);
         let header = token.as_ref().and_then(inject::bearer);
