@@ -46,7 +46,7 @@ pub struct Test {
 #[command(
     after_help = "Whoever has the folder installs from it: rig install NAME --index-url FOLDER/pack_index.json\n\nExamples:\n  \
 rig publish --to ~/packs\n  rig publish ./weather-0.1.0.wasm --to ~/packs --dry-run\n  \
-rig publish --to oci://ghcr.io/you/weather --tag latest"
+rig publish --to oci://registry.example.com/weather --tag latest"
 )]
 pub struct Publish {
     /// The pack's folder, which is built first, or a built pack (*.wasm)

@@ -205,7 +205,7 @@ mod tests {
             ("oci://127.0.0.1:5000/a:latest", "http://127.0.0.1:5000/v2/a/x", "127.0.0.1:5000"),
             ("oci://localhost/a:_x", "http://localhost/v2/a/x", "localhost"),
             ("oci://[::1]:5000/a", "http://[::1]:5000/v2/a/x", "[::1]:5000"),
-            ("oci://ghcr.io/o/n:1.0.0-rc.1_b", "https://ghcr.io/v2/o/n/x", "ghcr.io"),
+            ("oci://pkg.example/o/n:1.0.0-rc.1_b", "https://pkg.example/v2/o/n/x", "pkg.example"),
             ("oci://docker.io/o/n", "https://registry-1.docker.io/v2/o/n/x", "https://index.docker.io/v1/"),
         ];
         for (text, api, name) in cases {
