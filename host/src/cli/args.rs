@@ -279,8 +279,8 @@ pub enum ExportFormat {
 
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// A component file or the id of an installed pack
-    #[arg(value_name = "FILE|PACK", value_hint = ValueHint::FilePath)]
+    /// A component file, the id of an installed pack, or oci://registry/name:tag
+    #[arg(value_name = "FILE|PACK|OCI", value_hint = ValueHint::FilePath)]
     pub target: String,
     /// Print JSON
     #[arg(long)]

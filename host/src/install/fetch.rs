@@ -10,6 +10,7 @@ use url::Url;
 
 use super::{
     net::{self, Downloader, NetError},
+    oci,
     store::{self, MAX_COMPONENT, Staged, StoreError},
 };
 use crate::home::Home;
@@ -116,7 +117,7 @@ pub(super) async fn fetch(
     let mut worst = FetchError::NoPlace;
     for url in urls {
         match fetch_one(downloader, home, url, expected, offline, progress).await {
-            Ok(staged) => return Ok((staged, url.clone())),
+            Ok(fetched) => return Ok(fetched),
             Err(error @ (FetchError::Store(_) | FetchError::Write { .. })) => return Err(error),
             Err(error) if matches!(worst, FetchError::Net(_) | FetchError::NoPlace) => worst = error,
             Err(_) => {}
@@ -132,7 +133,7 @@ async fn fetch_one(
     expected: Expected,
     offline: bool,
     progress: &(dyn Fn(u64, Option<u64>) + Sync),
-) -> Result<Staged, FetchError> {
+) -> Result<(Staged, Url), FetchError> {
     let too_large = || FetchError::TooLarge { url: url.clone() };
     let wrong_size = |found| {
         let (url, size) = (url.clone(), expected.size.unwrap_or_default());
@@ -147,6 +148,8 @@ async fn fetch_one(
         (Some(found), None) if found > MAX_COMPONENT => return Err(too_large()),
         _ => {}
     }
+    // What a tag named is noted by its digest; of other places the name counts, not where it led.
+    let place = if url.scheme() == oci::SCHEME { download.url.clone() } else { url.clone() };
     let total = expected.size.or(download.content_length);
     let mut file = store::stage(home)?;
     let mut hasher = sha2::Sha256::new();
@@ -171,7 +174,7 @@ async fn fetch_one(
     if expected.size.is_some_and(|size| size != received) {
         return Err(wrong_size(received));
     }
-    Ok(Staged { file, sha256: found })
+    Ok((Staged { file, sha256: found }, place))
 }
 
 #[cfg(test)]

@@ -47,6 +47,8 @@ pub struct Inspected {
     pub pack: EmbeddedPack,
     /// The interfaces that it imports, sorted.
     pub imports: Vec<String>,
+    /// The interfaces that it exports, sorted.
+    pub exports: Vec<String>,
     /// Of the bytes.
     pub sha256: Sha256,
     /// In bytes.
@@ -177,6 +179,7 @@ pub fn inspect(bytes: &[u8], rig: &Version) -> Result<Inspected, InspectError> {
         interface_hash: rtp::interface_hash(defs()),
         tools_hash: rtp::tools_hash(defs()),
         imports: parts.imports.iter().map(|name| plain(name)).collect(),
+        exports: parts.exports.iter().map(|name| plain(name)).collect(),
         sha256: Sha256::of(bytes),
         size: bytes.len() as u64,
         pack,
@@ -240,6 +243,7 @@ fn parts(bytes: &[u8]) -> Result<Parts<'_>, InspectError> {
         }
     }
     parts.imports.sort();
+    parts.exports.sort();
     Ok(parts)
 }
 

@@ -23,11 +23,14 @@ mod advice;
 mod choose;
 mod find;
 mod known;
+mod oci;
 mod resolve;
 
 pub use choose::similar;
 pub(super) use choose::{artifacts, releases};
 use find::Component;
+pub use oci::is_of_registry;
+pub(super) use oci::{Successor, of_registry};
 
 /// What committing a plan does with a pack.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,6 +183,10 @@ impl<'a> Planner<'a> {
         Self { installer, project, options, progress, index: None, warnings: Vec::new() }
     }
 
+    pub(super) fn warn(&mut self, sentence: String) {
+        self.warnings.push(sentence);
+    }
+
     pub(super) fn plan(self, packs: Vec<Planned>, command: &'static str) -> Plan {
         let planner = self;
         let consent = packs.iter().filter(|pack| pack.action != Action::Keep);
@@ -233,8 +240,10 @@ impl<'a> Planner<'a> {
         previous: Option<&LockedPack>,
     ) -> Result<Action, InstallError> {
         let Some(locked) = previous else { return Ok(Action::Install) };
-        let other = locked.origin.as_ref().filter(|origin| {
-            found.from_index && self.index.as_ref().is_some_and(|loaded| !loaded.is_origin(self.project, origin))
+        let other = locked.origin.as_ref().filter(|origin| match (&self.index, &found.origin) {
+            (Some(loaded), _) if found.from_index => !loaded.is_origin(self.project, origin),
+            (_, Some(named)) if !found.from_index => named != *origin,
+            _ => false,
         });
         if locked.version != *version {
             return Ok(Action::Replace { from: locked.version.clone() });

@@ -25,7 +25,7 @@ use crate::install::{
 };
 
 /// A component to be inspected, and what was said about it.
-pub(super) struct Component {
+pub(in crate::install) struct Component {
     /// How a person would name it.
     pub(super) what: String,
     pub(super) staged: Option<Staged>,
@@ -85,7 +85,7 @@ impl Planner<'_> {
     }
 
     /// The bytes with that hash: those of the store when they are sound, else fetched.
-    async fn bytes(
+    pub(super) async fn bytes(
         &self,
         what: &str,
         urls: &[Url],

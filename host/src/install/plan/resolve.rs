@@ -12,7 +12,7 @@ use rig_specs::{
 };
 use semver::{Version, VersionReq};
 
-use super::{Planned, Planner, choose, find::Component};
+use super::{Planned, Planner, choose, find::Component, of_registry};
 use crate::install::{
     InstallError, LoadedIndex,
     index::{IndexError, Mode},
@@ -59,9 +59,12 @@ impl Planner<'_> {
         let mut learnt = Learnt::default();
         for request in requests {
             match request {
-                Request::File(_) | Request::Url { .. } => {
+                Request::File(_) | Request::Url { .. } | Request::Oci { .. } => {
                     let component = match request {
                         Request::File(path) => self.file(path)?,
+                        Request::Oci { reference, version, sha256 } => {
+                            self.oci(reference, version.as_ref(), *sha256).await?
+                        }
                         Request::Url { url, sha256 } => self.url(url, *sha256).await?,
                         Request::Named { .. } => continue,
                     };
@@ -144,8 +147,11 @@ impl Planner<'_> {
     /// The installed version of a pack, when it is what is wanted. The same id in another index is another pack.
     pub(super) fn stays(&self, id: &PackId, wanted: Option<&Wanted>) -> Option<Version> {
         let locked = self.project.locked(id).filter(|locked| locked.runtime == Runtime::Wasm)?;
+        // One of a registry stays as long as the index has none of that name.
+        let elsewhere = |loaded: &LoadedIndex| of_registry(locked).is_some() && !loaded.index.packs.contains_key(id);
         if let (Some(origin), Some(loaded)) = (&locked.origin, &self.index)
             && !loaded.is_origin(self.project, origin)
+            && !elsewhere(loaded)
         {
             return None;
         }
@@ -243,9 +249,13 @@ impl Planner<'_> {
         &mut self,
         ids: &[PackId],
         wanted: Option<&Wanted>,
+        given: Vec<Component>,
     ) -> Result<(Vec<Planned>, BTreeMap<PackId, Version>), InstallError> {
-        let ask = self.updating(ids, wanted);
-        self.choose_all(&ask, Learnt::default()).await
+        let (mut ask, mut learnt) = (self.updating(ids, wanted), Learnt::default());
+        for component in given {
+            self.give(component, &mut ask, &mut learnt)?;
+        }
+        self.choose_all(&ask, learnt).await
     }
 
     /// Says when a version that was named is not there, or withdrawn.
