@@ -90,6 +90,7 @@ impl Pipeline {
             granted: found.pack.manifest.capabilities(),
             dependencies: std::collections::BTreeMap::new(),
             artifacts: Vec::new(),
+            npm: None,
             origin: None,
         };
         store::read(&home, &found.sha256)?;

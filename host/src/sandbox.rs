@@ -29,6 +29,7 @@ pub use bindings::{ErrorKind, RiskClass, ToolDef, ToolError};
 pub use compiled::LoadError;
 pub use engine::{EngineError, PoolSize};
 pub use form::Form;
+pub(crate) use imports::log::CallLog;
 pub use imports::{
     InnerCall, Invoke, InvokeFuture,
     client::{AskError, AskFuture, Client, Progress, Question, Reply},

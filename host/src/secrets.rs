@@ -106,6 +106,11 @@ impl CallSecrets {
         self.0.iter().map(|(slot, (secret, _))| (slot.as_str(), secret))
     }
 
+    /// The values by slot, for the process of a pack from PyPI or npm: its own code puts them into its requests.
+    pub(crate) fn for_process(&self) -> BTreeMap<&str, &str> {
+        self.iter().map(|(slot, secret)| (slot, secret.expose())).collect()
+    }
+
     /// Where they came from, for the audit; sorted by slot.
     pub fn markers(&self) -> impl Iterator<Item = &Marker> {
         self.0.values().map(|(_, marker)| marker)

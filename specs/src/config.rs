@@ -47,6 +47,8 @@ pub struct Config {
     pub python: Python,
     /// How packs from npm are installed.
     pub node: Node,
+    /// How packs from PyPI and npm are kept apart from the machine, by pack: `full` where nothing is said.
+    pub isolation: BTreeMap<PackId, Isolation>,
 }
 
 /// What `rig install` noted about a pack.
@@ -346,6 +348,28 @@ pub struct HostLimits {
 impl Default for HostLimits {
     fn default() -> Self {
         Self { memory: ByteSize::mib(64), args: ByteSize::mib(4), output: ByteSize::mib(16), concurrency: 256 }
+    }
+}
+
+/// How far the process of a pack from PyPI or npm is kept apart from the machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// With every layer; rig refuses where the machine has not all of them.
+    #[default]
+    Full,
+    /// With the layers that the machine has.
+    Reduced,
+}
+
+impl Isolation {
+    /// As it is written in every format.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Reduced => "reduced",
+        }
     }
 }
 

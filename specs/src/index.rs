@@ -84,6 +84,7 @@ impl Index {
             wasm: None,
             python: None,
             node: None,
+            slots: Vec::new(),
         });
         let versions = &mut entry.wasm.get_or_insert_with(|| WasmReleases { versions: BTreeMap::new() }).versions;
         match versions.get(&info.version).map(|known| known.sha256) {
@@ -175,6 +176,9 @@ pub struct IndexPack {
     /// The pack on npm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<LegacyPackage>,
+    /// The secrets that the packages of `python` and `node` need. A component names its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slots: Vec<String>,
 }
 
 /// Who answers for a pack.
@@ -199,6 +203,9 @@ pub struct LegacyPackage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub min_rig: Option<Version>,
+    /// The hosts that the pack talks to, each `HOST` or `HOST:PORT`; the port is 443 when absent. A host may be `*.example.com`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub network: Vec<String>,
 }
 
 /// The released components of a pack.

@@ -131,6 +131,9 @@ pub struct LockedPack {
     /// For python and node: every file of the closure.
     #[serde(default)]
     pub artifacts: Vec<Artifact>,
+    /// For node: what npm chose, the `packages` of its own lock file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub npm: Option<serde_json::Map<String, Value>>,
     /// The index that it came from, or the repository of an OCI registry. Absent in older files, and for packs that were named by a file or
     /// an address.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -130,6 +130,7 @@ pub fn index_of(dir: &Path, components: &[Vec<u8>]) -> Index {
             wasm: Some(WasmReleases { versions: BTreeMap::new() }),
             python: None,
             node: None,
+            slots: Vec::new(),
         });
         if let Some(releases) = &mut pack.wasm {
             releases.versions.insert(info.version, release);

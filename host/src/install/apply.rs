@@ -187,6 +187,7 @@ fn entry(pack: &Planned, now: &str) -> (LockedPack, PackMetadata) {
         granted: inspected.pack.manifest.capabilities(),
         dependencies: pack.dependencies.clone(),
         artifacts: Vec::new(),
+        npm: None,
         origin: pack.origin.clone(),
     };
     (locked, noted)

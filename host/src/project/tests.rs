@@ -31,6 +31,7 @@ fn locked(name: &str) -> LockedPack {
         granted: Capabilities::default(),
         dependencies: BTreeMap::new(),
         artifacts: Vec::new(),
+        npm: None,
         origin: None,
     }
 }

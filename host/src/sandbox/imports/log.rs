@@ -61,7 +61,7 @@ pub struct Logged {
 
 /// Collects the log of one call; shared between the import and the WASI streams.
 #[derive(Debug, Default, Clone)]
-pub(in crate::sandbox) struct CallLog(Arc<Mutex<Collected>>);
+pub(crate) struct CallLog(Arc<Mutex<Collected>>);
 
 #[derive(Debug, Default)]
 struct Collected {
@@ -70,7 +70,7 @@ struct Collected {
 }
 
 impl CallLog {
-    pub(in crate::sandbox) fn write(&self, level: Level, message: &str) {
+    pub(crate) fn write(&self, level: Level, message: &str) {
         let mut collected = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let fits =
             collected.logged.lines.len() < MAX_LINES && collected.bytes.saturating_add(message.len()) <= MAX_BYTES;
@@ -83,7 +83,7 @@ impl CallLog {
     }
 
     /// Takes what was collected.
-    pub(in crate::sandbox) fn finish(&self) -> Logged {
+    pub(crate) fn finish(&self) -> Logged {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).logged)
     }
 }

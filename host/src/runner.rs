@@ -1,0 +1,246 @@
+//! Runs packs from PyPI and npm: each in a process of its own, which is kept warm and spoken to over its pipes.
+//!
+//! A [`Program`] is what is run, [`Runners`] are the processes. [`Program::call`] makes one call and always ends by its deadline. What a
+//! process can reach is decided in [`start`]; which packs there are and where their files come from is decided in
+//! [`install`](crate::install). Policy, arguments and secrets are the pipeline's.
+
+mod describe;
+pub mod frame;
+mod message;
+mod pool;
+mod process;
+pub mod start;
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rig_specs::{Sha256, rtp};
+use serde_json::{json, value::RawValue};
+use tokio_util::sync::CancellationToken;
+
+pub use describe::{About, Described};
+pub use pool::Runners;
+pub use start::{Cell, CellLimits};
+
+use crate::{
+    home,
+    sandbox::{Context, ErrorKind, Failure, Logged, Outcome, Stop, ToolError},
+    secrets::CallSecrets,
+};
+use message::{CallParams, Refusal};
+use pool::within;
+use process::{Process, Reply};
+
+/// How long a pack may take until it has told its tools: large SDKs take seconds to load from a cold disk.
+const START: Duration = Duration::from_secs(30);
+
+/// What is run for a pack.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// The pack, for people.
+    pub pack: String,
+    /// What tells this program from every other: two with the same are the same process.
+    pub identity: String,
+    /// What its process is given; each process has a scratch folder of its own.
+    pub cell: Cell,
+    /// Where scratch folders are made.
+    pub scratch: PathBuf,
+    /// What the runner is told: where the pack's files are, and what its package is called.
+    pub paths: Vec<PathBuf>,
+    /// The name of the package.
+    pub package: String,
+    /// Of the tools that it must tell; nothing while it is being installed.
+    pub tools_hash: Option<Sha256>,
+}
+
+/// What one call is given.
+pub struct RunnerCall<'a> {
+    /// The tool's full name.
+    pub tool: &'a str,
+    /// The arguments as JSON text, checked.
+    pub args: &'a str,
+    /// Of the tool's own slots.
+    pub secrets: &'a CallSecrets,
+    /// Told to the tool.
+    pub context: &'a Context,
+    /// When the call is given up.
+    pub deadline: Instant,
+    /// Gives the call up at once.
+    pub cancel: &'a CancellationToken,
+    /// The size of the output in bytes.
+    pub output: usize,
+}
+
+/// Why a pack has no process.
+#[derive(Debug, thiserror::Error)]
+pub enum RunnerError {
+    /// The process cannot be started.
+    #[error(transparent)]
+    Start(#[from] start::StartError),
+    /// Its scratch folder cannot be made.
+    #[error("cannot make a folder for its process: {0}")]
+    Scratch(std::io::Error),
+    /// The process ended, or said nothing.
+    #[error("its process did not start: {why}")]
+    Silent {
+        /// Why.
+        why: String,
+        /// What it said.
+        log: Vec<String>,
+    },
+    /// The pack cannot be used.
+    #[error("{why}")]
+    Pack {
+        /// Why, for people.
+        why: String,
+        /// What it said.
+        log: Vec<String>,
+    },
+    /// What the pack tells of its tools is not sound.
+    #[error("{}", .0.join("; "))]
+    Tools(Vec<String>),
+    /// It tells other tools than those that were consented to.
+    #[error("it tells other tools now than those in rig.lock")]
+    OtherTools,
+}
+
+impl RunnerError {
+    /// What to do next.
+    #[must_use]
+    pub fn hint(&self, pack: &str) -> String {
+        match self {
+            Self::Start(start::StartError::Layers { .. }) => format!(
+                "`rig doctor` shows what is missing; to run it with what there is, set `isolation: {{{pack}: reduced}}` in rig.yaml"
+            ),
+            Self::Start(start::StartError::Spawn { .. }) => {
+                "look whether the interpreter is still there; `rig install` puts the environment together again".into()
+            }
+            Self::Scratch(_) => "check that rig's home has space and belongs to you".into(),
+            Self::Silent { log, .. } | Self::Pack { log, .. } => {
+                match log.iter().rev().find(|line| !line.trim().is_empty()) {
+                    Some(line) => format!("it said: {}", crate::words::plain(line)),
+                    None => "report this to the pack's author".into(),
+                }
+            }
+            Self::Tools(_) => "report this to the pack's author".into(),
+            Self::OtherTools => {
+                format!("what it tells may depend on the machine; `rig uninstall {pack}` and install it again")
+            }
+        }
+    }
+}
+
+impl Program {
+    /// Starts a process and has the pack loaded.
+    async fn launch(&self) -> Result<Process, RunnerError> {
+        let (process, described) = self.load().await?;
+        let defs = || described.tools.iter().map(|tool| &tool.def);
+        if self.tools_hash.is_some_and(|expected| expected != rtp::tools_hash(defs())) {
+            process.end("it tells other tools");
+            return Err(RunnerError::OtherTools);
+        }
+        Ok(process)
+    }
+
+    async fn load(&self) -> Result<(Process, Described), RunnerError> {
+        home::private_dir(&self.scratch).map_err(RunnerError::Scratch)?;
+        let scratch =
+            tempfile::Builder::new().prefix("pack-").tempdir_in(&self.scratch).map_err(RunnerError::Scratch)?;
+        let folder = scratch.path().to_owned();
+        let mut cell = Cell { scratch: folder.clone(), ..self.cell.clone() };
+        // The usual places for temporary files, for the programs of both ecosystems.
+        cell.env.extend(["TMPDIR", "HOME"].map(|name| (name.into(), folder.clone().into())));
+        let process = Process::start(&self.pack, &cell, scratch)?;
+        let answer = async {
+            let params = json!({ "key": process.key(), "paths": self.paths, "package": self.package });
+            match process.send("start", params).await {
+                Ok(mut sent) => sent.answer().await,
+                Err(why) => Reply::Gone(why),
+            }
+        };
+        let reply = tokio::time::timeout(START, answer).await;
+        match reply {
+            Ok(Reply::Result(text)) => {
+                let described = Described::read(&text).map_err(RunnerError::Tools)?;
+                Ok((process, described))
+            }
+            Ok(Reply::Refused(refusal)) => Err(RunnerError::Pack { why: refusal.message, log: process.recent() }),
+            Ok(Reply::Gone(why)) => {
+                process.gone().await;
+                Err(RunnerError::Silent { why, log: process.recent() })
+            }
+            Err(_) => {
+                let why = format!("it did not tell its tools within {} s", START.as_secs());
+                process.end(&why);
+                Err(RunnerError::Silent { why, log: process.recent() })
+            }
+        }
+    }
+
+    /// Asks the pack for its tools, in a process that ends then. To be called without a network grant, when it is installed.
+    ///
+    /// # Errors
+    /// When it cannot be started or tells nothing sound.
+    pub async fn describe(&self) -> Result<Described, RunnerError> {
+        let (process, described) = self.load().await?;
+        process.end("it has told its tools");
+        process.gone().await;
+        Ok(described)
+    }
+
+    /// Makes a call. Always ends by the deadline and soon after a cancel; the pack is made to stop then.
+    ///
+    /// # Errors
+    /// When there is no process for it.
+    pub async fn call(&self, runners: &Arc<Runners>, call: RunnerCall<'_>) -> Result<Outcome, RunnerError> {
+        let stopped = |stop| Ok(Outcome { result: Err(Failure::Stopped(stop)), log: Logged::default() });
+        let process = match within(call.deadline, call.cancel, runners.process(self)).await {
+            Ok(process) => process?,
+            Err(stop) => return stopped(stop),
+        };
+        let args = match serde_json::from_str::<&RawValue>(call.args) {
+            Ok(args) => args,
+            // The pipeline has read them before.
+            Err(error) => return stopped(Stop::Trap(format!("its arguments cannot be passed on: {error}"))),
+        };
+        let (tool, context) = (call.tool, call.context.into());
+        let params = CallParams { tool, args, secrets: call.secrets.for_process(), context };
+        let mut sent = match within(call.deadline, call.cancel, process.send("call", params)).await {
+            Ok(Ok(sent)) => sent,
+            Ok(Err(why)) => return Ok(Outcome { result: Err(gone(&why)), log: Logged::default() }),
+            Err(stop) => return stopped(stop),
+        };
+        let reply = within(call.deadline, call.cancel, sent.answer()).await;
+        let log = sent.log.clone();
+        let result = match reply {
+            Ok(Reply::Result(text)) if text.len() > call.output => {
+                Err(Failure::Stopped(Stop::OutputTooLarge { size: text.len(), limit: call.output }))
+            }
+            Ok(Reply::Result(text)) => Ok(text),
+            Ok(Reply::Refused(refusal)) if refusal.code == Refusal::CANCELLED => Err(Failure::Stopped(Stop::Cancelled)),
+            Ok(Reply::Refused(refusal)) => Err(Failure::Tool(refusal.into_tool_error())),
+            Ok(Reply::Gone(why)) => Err(gone(&why)),
+            Err(stop) => {
+                sent.give_up();
+                Err(Failure::Stopped(stop))
+            }
+        };
+        Ok(Outcome { result, log: log.finish() })
+    }
+}
+
+/// The process ended while the call ran: nobody knows how far the call came.
+fn gone(why: &str) -> Failure {
+    Failure::Tool(ToolError {
+        kind: ErrorKind::Transient,
+        message: format!("the process of the pack ended during the call: {why}"),
+        retryable: true,
+        upstream_code: None,
+        remediation_hints: vec![
+            "call again when doing it twice does no harm; the pack's log says more: `rig call --verbose`".into(),
+        ],
+    })
+}
