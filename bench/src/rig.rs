@@ -94,7 +94,7 @@ impl Pipeline {
             origin: None,
         };
         store::read(&home, &found.sha256)?;
-        let pack = VerifiedPack { locked, embedded: found.pack, digest: found.sha256 };
+        let pack = VerifiedPack { locked, embedded: found.pack, digest: found.sha256, isolation: None };
         let snapshot = Arc::new(Snapshot::new(vec![pack], None));
         let sandbox = Sandbox::new(PoolSize(64), None)?;
         let gate = Arc::new(Gate::new(&Settings::default())?);
@@ -105,6 +105,7 @@ impl Pipeline {
             audit: None,
             approvals: Arc::new(Approvals::new(folder.path().join("approvals.sqlite"), home.keys())),
             limiter: Arc::default(),
+            runners: Arc::default(),
             home,
         });
         let caller = Caller::new(snapshot, services, gate, provider, config, folder.path())?;

@@ -135,6 +135,7 @@ pub struct Caller {
     constraints: Constraints,
     config: Config,
     storage_root: PathBuf,
+    project: PathBuf,
 }
 
 impl Caller {
@@ -154,7 +155,8 @@ impl Caller {
         let limits = Limits::new(&config.policy.rate_limits);
         let constraints = Constraints::new(&config.policy.constraints)?;
         let storage_root = reach::storage_root(&services.home.storage(), project);
-        Ok(Self { snapshot, services, gate, provider, policy, limits, constraints, config, storage_root })
+        let project = project.to_path_buf();
+        Ok(Self { snapshot, services, gate, provider, policy, limits, constraints, config, storage_root, project })
     }
 
     /// The tools that can be called.

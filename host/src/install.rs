@@ -21,6 +21,7 @@ mod gate;
 pub mod index;
 pub mod inspect;
 mod installed;
+pub mod legacy;
 pub(crate) mod lookalike;
 mod net;
 pub mod oci;
@@ -47,6 +48,7 @@ pub use fetch::Progress;
 pub use index::{LoadedIndex, Mode};
 pub use inspect::{InspectError, Inspected};
 pub use installed::{InstalledPack, PackReport, installed, load_pack, verify};
+pub use legacy::LegacyError;
 pub use net::{Download, Downloader, FromRegistry, NetError, NoAnswer};
 pub use plan::{Action, Plan, Planned, is_of_registry, similar};
 pub use restore::{Restored, RestoredPack};
@@ -84,13 +86,23 @@ pub struct Options {
     pub cwd: PathBuf,
     /// `--allow-unsigned`, `--trust-key`.
     pub trust: Trust,
+    /// What packs from PyPI and npm need of the machine.
+    pub machine: legacy::Machine,
 }
 
 impl Options {
     /// No flags.
     #[must_use]
     pub fn new(cwd: PathBuf) -> Self {
-        Self { index_url: None, mode: Mode::Cached, runtime: None, enable: true, cwd, trust: Trust::default() }
+        Self {
+            index_url: None,
+            mode: Mode::Cached,
+            runtime: None,
+            enable: true,
+            cwd,
+            trust: Trust::default(),
+            machine: legacy::Machine::default(),
+        }
     }
 
     pub(crate) fn offline(&self) -> bool {

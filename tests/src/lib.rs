@@ -9,6 +9,7 @@
 //! - [`sdk`]: the services' official SDKs, to hold what a pack sends against what they send.
 //! - [`described`]: the services' descriptions of their APIs, to hold it against them.
 //! - [`packs`]: components and indexes to install, good and bad. [`guest`]: packs that do what a test writes down in text.
+//! - [`wheels`]: packs for Python, made of the code that a test writes down.
 //! - [`console`]: the commands of the documentation and what it says they print.
 //!
 //! What is not here: building. `cargo xtask test` builds the binary and the packs and says where they are.
@@ -43,6 +44,7 @@ pub mod guest;
 pub mod packs;
 pub mod sdk;
 pub mod toolchains;
+pub mod wheels;
 
 pub use artifacts::rig as rig_path;
 pub use clients::{Client, Clients, Seen, Server};

@@ -17,7 +17,8 @@ use crate::{
     approvals::ApprovalError,
     audit::AuditError,
     egress,
-    install::StoreError,
+    install::{LegacyError, StoreError},
+    runner::RunnerError,
     sandbox::{self, LoadError, Stop},
 };
 
@@ -143,6 +144,20 @@ impl CallError {
             Some(hint) => call.with_hint(hint),
             None => call,
         }
+    }
+
+    pub(super) fn package(error: &LegacyError) -> Self {
+        let call = Self::new(ErrorKind::InternalError, error.to_string());
+        match error.hint() {
+            Some(hint) => call.with_hint(&hint),
+            None => call,
+        }
+    }
+
+    /// There is no process for a pack.
+    pub(super) fn runner(pack: &PackId, error: &RunnerError) -> Self {
+        Self::new(ErrorKind::InternalError, format!("the pack `{pack}` cannot be run: {error}"))
+            .with_hint(&error.hint(pack.as_str()))
     }
 
     pub(super) fn store(error: &StoreError) -> Self {

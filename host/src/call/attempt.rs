@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{
     CallError, Caller, Record, Running, Services,
-    catalog::{Pack, Tool},
+    catalog::{Pack, Runnable, Tool},
     client::CallClient,
     contract::Breach,
     inner::InnerCalls,
@@ -21,8 +21,9 @@ use super::{
 };
 use crate::{
     egress::{CallEgress, Redactor},
-    install::store,
-    sandbox::{CallInput, CallReach, Client, Context, Failure, Invoke, Logged, Program},
+    install::{legacy, store},
+    runner::{self, RunnerCall},
+    sandbox::{CallInput, CallReach, Client, Context, Failure, Invoke, Logged, Outcome},
     secrets::CallSecrets,
 };
 
@@ -31,7 +32,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
 /// What all attempts of one call share.
 struct Prepared<'a> {
-    program: Program,
+    program: Runnable,
     reach: &'a PackReach,
     egress: Arc<CallEgress>,
     /// None when the call has no secrets, and so nothing to look for in what comes out: most calls.
@@ -134,23 +135,28 @@ impl<'a> Running<'a> {
             idempotency_key: prepared.idempotency_key.clone(),
             deadline_ms: wall_clock_ms(deadline),
         };
-        let input = CallInput {
-            tool: request.tool.clone(),
-            args: request.args.clone(),
-            context,
-            deadline,
-            cancel: self.cancel.clone(),
-            limits: prepared.reach.limits,
-            reach: CallReach {
-                egress: Some(Arc::clone(&prepared.egress)),
-                config: Arc::clone(&prepared.reach.config),
-                storage: prepared.reach.storage.clone(),
-                invoke: self.inner_calls(),
-                client: prepared.client.clone(),
-                ask: self.tool.pack.verified.locked.granted.ask.is_some(),
-            },
+        let outcome = match &prepared.program {
+            Runnable::Component(program) => {
+                let input = CallInput {
+                    tool: request.tool.clone(),
+                    args: request.args.clone(),
+                    context,
+                    deadline,
+                    cancel: self.cancel.clone(),
+                    limits: prepared.reach.limits,
+                    reach: CallReach {
+                        egress: Some(Arc::clone(&prepared.egress)),
+                        config: Arc::clone(&prepared.reach.config),
+                        storage: prepared.reach.storage.clone(),
+                        invoke: self.inner_calls(),
+                        client: prepared.client.clone(),
+                        ask: self.tool.pack.verified.locked.granted.ask.is_some(),
+                    },
+                };
+                program.call(input).await
+            }
+            Runnable::Process(program) => self.in_process(program, prepared, &context).await?,
         };
-        let outcome = prepared.program.call(input).await;
         keep_log(self.record, outcome.log, prepared.redactor().as_deref());
         let credential = prepared.egress.take_failure();
         match outcome.result {
@@ -158,6 +164,27 @@ impl<'a> Running<'a> {
             Err(Failure::Tool(error)) => Err(credential.map_or_else(|| CallError::tool(error), CallError::credential)),
             Err(Failure::Stopped(stop)) => Err(CallError::stopped(&stop, prepared.timeout.as_secs())),
         }
+    }
+
+    /// In the process of the pack, which gets the secrets of the tool's own slots.
+    async fn in_process(
+        &self,
+        program: &runner::Program,
+        prepared: &Prepared<'_>,
+        context: &Context,
+    ) -> Result<Outcome, CallError> {
+        let none = CallSecrets::none();
+        let call = RunnerCall {
+            tool: &self.request.tool,
+            args: &self.request.args,
+            secrets: prepared.secrets.as_deref().unwrap_or(&none),
+            context,
+            deadline: prepared.deadline,
+            cancel: &self.cancel,
+            output: prepared.reach.limits.output,
+        };
+        let made = program.call(&self.caller.services.runners, call).await;
+        made.map_err(|error| CallError::runner(self.tool.pack.id(), &error))
     }
 
     /// The way to other tools, for packs that were granted one.
@@ -244,13 +271,23 @@ impl Caller {
     }
 
     /// The pack's program: read from the store, checked, and compiled or taken from the cache, once a process.
-    async fn program(&self, pack: &Pack) -> Result<Program, CallError> {
+    async fn program(&self, pack: &Pack) -> Result<Runnable, CallError> {
         let load = || async {
             let Services { sandbox, home, .. } = &*self.services;
+            if let Some(level) = pack.verified.isolation {
+                let (home, project, locked) = (home.clone(), self.project.clone(), pack.verified.locked.clone());
+                let made = tokio::task::spawn_blocking(move || legacy::program(&home, &project, &locked, level));
+                return match made.await {
+                    Ok(Ok(program)) => Ok(Runnable::Process(Arc::new(program))),
+                    Ok(Err(error)) => Err(CallError::package(&error)),
+                    Err(_) => Err(CallError::broken_pack("looking at its files failed")),
+                };
+            }
             let (sandbox, home, digest) = (sandbox.clone(), home.clone(), pack.verified.digest);
             let loaded = tokio::task::spawn_blocking(move || {
                 let bytes = store::read(&home, &digest).map_err(|error| CallError::store(&error))?;
-                sandbox.load(&digest, &bytes).map_err(|error| CallError::load(&error))
+                let loaded = sandbox.load(&digest, &bytes).map_err(|error| CallError::load(&error))?;
+                Ok(Runnable::Component(loaded))
             });
             match loaded.await {
                 Ok(program) => program,

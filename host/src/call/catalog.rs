@@ -7,13 +7,14 @@ use std::{
 
 use rig_specs::{
     PackId, Sha256,
+    config::Isolation,
     lock::LockedPack,
     manifest::EmbeddedPack,
     rtp::{self, PackTool},
 };
 
 use super::contract::Contract;
-use crate::sandbox::Program;
+use crate::{runner, sandbox::Program};
 
 /// One installed pack as it was verified: what the lock says, what the component embeds, and where the component is.
 #[derive(Debug, Clone)]
@@ -24,6 +25,28 @@ pub struct VerifiedPack {
     pub embedded: EmbeddedPack,
     /// The component's digest. Its bytes are checked against it again when they are loaded from the store.
     pub digest: Sha256,
+    /// How far its process is kept apart; nothing for components, which run in the sandbox.
+    pub isolation: Option<Isolation>,
+}
+
+impl VerifiedPack {
+    /// How its calls are kept apart from the machine, as listings and the audit log write it.
+    #[must_use]
+    pub fn isolation(&self) -> &'static str {
+        self.isolation.map_or(SANDBOX, Isolation::as_str)
+    }
+}
+
+/// How components are kept apart from the machine and from each other.
+pub const SANDBOX: &str = "sandbox";
+
+/// What calls of a pack run on.
+#[derive(Clone)]
+pub(super) enum Runnable {
+    /// A component.
+    Component(Program),
+    /// A package of another ecosystem.
+    Process(Arc<runner::Program>),
 }
 
 /// All tools of all enabled packs.
@@ -57,13 +80,13 @@ pub struct Pack {
     /// What every answer and every row says about the pack.
     pub labels: Labels,
     /// The compiled component, made at the first call.
-    pub(super) program: tokio::sync::OnceCell<Program>,
+    pub(super) program: tokio::sync::OnceCell<Runnable>,
     /// What its calls may reach, made at the first call.
     pub(super) reach: OnceLock<super::reach::PackReach>,
 }
 
 /// A pack's name, version and digest as texts.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Labels {
     /// The id.
     pub id: Arc<str>,
@@ -71,6 +94,15 @@ pub struct Labels {
     pub version: Arc<str>,
     /// `sha256:` of the component.
     pub digest: Arc<str>,
+    /// How its calls are kept apart from the machine.
+    pub isolation: &'static str,
+}
+
+impl Default for Labels {
+    /// Of a tool that there is not.
+    fn default() -> Self {
+        Self { id: "".into(), version: "".into(), digest: "".into(), isolation: SANDBOX }
+    }
 }
 
 impl std::fmt::Debug for Pack {
@@ -102,6 +134,7 @@ impl Snapshot {
                 id: verified.locked.pack_id.as_str().into(),
                 version: verified.locked.version.to_string().into(),
                 digest: verified.digest.to_string().into(),
+                isolation: verified.isolation(),
             };
             let pack =
                 Arc::new(Pack { verified, labels, program: tokio::sync::OnceCell::new(), reach: OnceLock::new() });
@@ -133,7 +166,8 @@ impl Snapshot {
         let compiled: BTreeMap<_, _> =
             older.tools().filter_map(|tool| Some((tool.pack.verified.digest, tool.pack.program.get()?))).collect();
         for tool in self.tools() {
-            if let Some(program) = compiled.get(&tool.pack.verified.digest) {
+            // What is granted to a process may have changed: that is put together again, which is quick.
+            if let Some(program @ Runnable::Component(_)) = compiled.get(&tool.pack.verified.digest) {
                 // Set already for another tool of the same pack.
                 let _ = tool.pack.program.set((*program).clone());
             }

@@ -15,9 +15,6 @@ use crate::{
     egress::EgressRecord,
 };
 
-/// How components are kept apart from the machine and from each other.
-const SANDBOX: &str = "sandbox";
-
 /// Bytes of a name that a caller chose. Names are far shorter; a log must not grow with what a caller calls itself.
 const MAX_NAME: usize = 256;
 
@@ -41,7 +38,7 @@ pub(super) fn row(request: &Request, id: &str, tool: Option<&Tool>, interface_ha
         pack_hash: labels.digest,
         interface_hash: Arc::clone(interface_hash),
         input_hash: input_hash(&request.args),
-        isolation: SANDBOX,
+        isolation: labels.isolation,
         args: keep_args.then(kept).flatten(),
         ..Row::default()
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use rig_specs::PackId;
+use rig_specs::{PackId, lock::Runtime};
 
 use super::{Caller, Snapshot, VerifiedPack, approval, limits::Limiter};
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     home::Home,
     install::{self, InstallError, LoadError},
     project::Project,
+    runner::Runners,
     sandbox::Sandbox,
     secrets::Provider,
 };
@@ -29,6 +30,8 @@ pub struct Services {
     pub approvals: Arc<Approvals>,
     /// Counts calls.
     pub limiter: Arc<Limiter>,
+    /// The processes of packs from PyPI and npm.
+    pub runners: Arc<Runners>,
 }
 
 impl Services {
@@ -48,6 +51,7 @@ impl Services {
             audit: Some(audit),
             approvals: Arc::new(approvals),
             limiter: Arc::default(),
+            runners: Arc::default(),
         }
     }
 }
@@ -73,7 +77,11 @@ fn verified(project: &Project, home: &Home, id: &PackId) -> Result<VerifiedPack,
     let locked = project.locked(id).ok_or_else(|| InstallError::NotLocked { pack: id.clone() })?;
     let (_, embedded) = install::load_pack(home, locked)?;
     let digest = locked.integrity.ok_or_else(|| LoadError::NoHash { pack: id.clone() })?;
-    Ok(VerifiedPack { locked: locked.clone(), embedded, digest })
+    let isolation = match locked.runtime {
+        Runtime::Wasm => None,
+        _ => Some(project.config().isolation.get(id).copied().unwrap_or_default()),
+    };
+    Ok(VerifiedPack { locked: locked.clone(), embedded, digest, isolation })
 }
 
 /// The gate with the project's network settings.

@@ -119,6 +119,9 @@ pub struct Uninstall {
     /// The packs to remove
     #[arg(value_name = "PACK", required = true)]
     pub packs: Vec<String>,
+    /// Take packages that no other pack needs out of the environment of Python or Node too
+    #[arg(long)]
+    pub remove_package: bool,
 }
 
 #[derive(Debug, Args)]

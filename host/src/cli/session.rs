@@ -11,7 +11,7 @@ use rig_host::{
     call::{Caller, Services, Snapshot, open},
     egress::{Gate, Settings},
     home::Home,
-    install::{Bundle, Options, Trust, TrustError},
+    install::{Bundle, Options, Trust, TrustError, legacy::Machine},
     project::Project,
     sandbox::{PoolSize, Sandbox},
 };
@@ -64,6 +64,12 @@ impl Session {
             yes: global.yes,
             user: user(),
         })
+    }
+
+    /// What packs from PyPI and npm need of the machine.
+    pub fn machine(&self) -> Machine {
+        let active = env::var_os("VIRTUAL_ENV").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        Machine { path: env::var_os("PATH").unwrap_or_default(), virtual_env: active.filter(|path| path.is_absolute()) }
     }
 
     /// The project around the folder that the command runs in.
@@ -128,6 +134,17 @@ impl Session {
         let read = std::io::stdin().read_line(&mut answer);
         let yes = read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
         if yes { Answer::Yes } else { Answer::No }
+    }
+
+    /// Asks for a line of text on the terminal, when there is one.
+    pub fn ask_text(question: &str) -> Option<String> {
+        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return None;
+        }
+        eprint!("{} ", visible(question));
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).ok()?;
+        Some(answer.trim().to_owned())
     }
 
     /// Does something with an index. When that is signed by keys that nobody confirmed yet, a person is asked once, and it is done again.

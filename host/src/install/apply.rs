@@ -11,11 +11,12 @@ use rig_specs::{
 use semver::Version;
 
 use super::{
-    InstallError, index,
+    InstallError, index, legacy,
     plan::{Action, Plan, Planned},
     rig_version, store,
 };
 use crate::{
+    home::Home,
     project::{Change, ChangeLock, Project, ProjectError, canary::Share},
     words::nearest,
 };
@@ -63,6 +64,9 @@ impl Plan {
     /// # Errors
     /// As for [`Plan::commit`], and when something is on trial already.
     pub fn propose(self, root: &Path, share: Share, on_wait: &mut dyn FnMut(&Path)) -> Result<Committed, InstallError> {
+        if let Some(pack) = self.packs.iter().find(|pack| pack.legacy.is_some()) {
+            return Err(legacy::LegacyError::Trial(pack.id().clone()).into());
+        }
         self.carry_out(root, on_wait, |guard, project, next, change| {
             guard.propose(project, &next.metadata, &next.lock, (change, share)).map(|()| true)
         })
@@ -79,6 +83,12 @@ impl Plan {
             if let Some(staged) = pack.staged.take() {
                 store::put(&self.home, staged)?;
             }
+            if let Some(legacy) = &mut pack.legacy {
+                for (_, bytes) in std::mem::take(&mut legacy.files) {
+                    legacy::tools::keep_bytes(&self.home, &bytes)?;
+                }
+                legacy::tools::keep(&self.home, &pack.inspected.pack.tools)?;
+            }
         }
         let (project, guard) = Project::lock_for_change(root, on_wait)?;
         let mut next = Next {
@@ -93,7 +103,9 @@ impl Plan {
             let found = project.locked(&id);
             let is_target = |locked: &LockedPack| {
                 let moved = matches!(pack.action, Action::Move { .. }) && locked.origin != pack.origin;
-                locked.integrity == Some(pack.inspected.sha256) && locked.version == *pack.version() && !moved
+                let legacy = pack.legacy.as_deref();
+                let same = legacy.is_none_or(|l| l.granted == locked.granted && l.artifacts == locked.artifacts);
+                locked.integrity == Some(pack.inspected.sha256) && locked.version == *pack.version() && !moved && same
             };
             let action = if found.is_some_and(is_target) {
                 Action::Keep
@@ -122,7 +134,16 @@ impl Plan {
             }
             stamp(&mut next.lock, now);
         }
-        let changed = write(&guard, &project, &next, &change)?;
+        let before = project.lock();
+        let fit = |locks| legacy::environment::apply(&self.home, &self.machine, &project, locks, false);
+        if let Err(error) = fit((before, &next.lock)) {
+            // As far as it came it is taken back; what cannot be is found by `rig verify`.
+            let _ = fit((&next.lock, before));
+            return Err(error.into());
+        }
+        let changed = write(&guard, &project, &next, &change).inspect_err(|_| {
+            let _ = fit((&next.lock, before));
+        })?;
         Ok(Committed { changed, packs: done })
     }
 }
@@ -173,11 +194,12 @@ fn entry(pack: &Planned, now: &str) -> (LockedPack, PackMetadata) {
     let (inspected, id) = (&pack.inspected, pack.id().clone());
     let noted =
         PackMetadata { version: pack.version().to_string(), source: pack.source.clone(), installed_at: now.to_owned() };
+    let legacy = pack.legacy.as_deref();
     let locked = LockedPack {
-        package: id.to_string(),
+        package: legacy.map_or_else(|| id.to_string(), |legacy| legacy.package.clone()),
         pack_id: id,
         version: pack.version().clone(),
-        runtime: Runtime::Wasm,
+        runtime: legacy.map_or(Runtime::Wasm, |legacy| legacy.runtime),
         integrity: Some(inspected.sha256),
         installed_at: now.to_owned(),
         source: Some(pack.source.clone()),
@@ -186,8 +208,8 @@ fn entry(pack: &Planned, now: &str) -> (LockedPack, PackMetadata) {
         tools_hash: Some(inspected.tools_hash),
         granted: inspected.pack.manifest.capabilities(),
         dependencies: pack.dependencies.clone(),
-        artifacts: Vec::new(),
-        npm: None,
+        artifacts: legacy.map(|legacy| legacy.artifacts.clone()).unwrap_or_default(),
+        npm: legacy.and_then(|legacy| legacy.npm.clone()),
         origin: pack.origin.clone(),
     };
     (locked, noted)
@@ -201,11 +223,17 @@ fn stamp(lock: &mut Lock, now: String) {
     lock.updated_at = now;
 }
 
-/// Takes packs out of a project. Their components stay in the store, where other projects may use them. Returns the ids.
+/// Takes packs out of a project. Their components stay in the store, where other projects may use them. Packages of other ecosystems stay
+/// in the environment, unless `remove` says that what no other pack needs goes. Returns the ids.
 ///
 /// # Errors
 /// When one is not installed, or is needed by a pack that stays.
-pub fn uninstall(root: &Path, ids: &[PackId], on_wait: &mut dyn FnMut(&Path)) -> Result<Vec<PackId>, InstallError> {
+pub fn uninstall(
+    root: &Path,
+    ids: &[PackId],
+    remove: Option<(&Home, &legacy::Machine)>,
+    on_wait: &mut dyn FnMut(&Path),
+) -> Result<Vec<PackId>, InstallError> {
     let (project, guard) = Project::lock_for_change(root, on_wait)?;
     let mut lock = project.lock().clone();
     for id in ids {
@@ -229,5 +257,8 @@ pub fn uninstall(root: &Path, ids: &[PackId], on_wait: &mut dyn FnMut(&Path)) ->
     let mut metadata = project.config().pack_metadata.clone();
     metadata.retain(|id, _| !ids.contains(id));
     guard.commit(&project, &packs, &metadata, &lock, &Change::of("uninstall", ids))?;
+    if let Some((home, machine)) = remove {
+        legacy::environment::apply(home, machine, &project, (project.lock(), &lock), true)?;
+    }
     Ok(ids.to_vec())
 }

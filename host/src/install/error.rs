@@ -9,6 +9,7 @@ use super::{
     fetch::FetchError,
     index::IndexError,
     inspect::InspectError,
+    legacy::LegacyError,
     oci::OciError,
     source::{SourceError, Wanted},
     store::StoreError,
@@ -52,6 +53,9 @@ pub enum InstallError {
     /// An installed pack is not what the lock says.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// A package of another ecosystem.
+    #[error(transparent)]
+    Legacy(Box<LegacyError>),
     /// A local file cannot be read.
     #[error("cannot read {}: {why}", .path.display())]
     File {
@@ -89,7 +93,7 @@ pub enum InstallError {
         newest: Option<Version>,
     },
     /// The pack is not a component.
-    #[error("{what}: this rig installs packs that are WebAssembly components; packs for {} come with a later version", languages(.runtimes))]
+    #[error("{what} is a pack for {}, and was asked for as a component", languages(.runtimes))]
     OtherRuntime {
         /// The pack, or the flag.
         what: String,
@@ -226,6 +230,12 @@ impl From<OciError> for InstallError {
     }
 }
 
+impl From<LegacyError> for InstallError {
+    fn from(error: LegacyError) -> Self {
+        Self::Legacy(Box::new(error))
+    }
+}
+
 impl InstallError {
     /// What to do next.
     #[must_use]
@@ -240,6 +250,7 @@ impl InstallError {
             Self::Inspect { error, .. } => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Load(error) => error.hint(),
+            Self::Legacy(error) => error.hint(),
             Self::UnknownPack { nearest, .. } if !nearest.is_empty() => {
                 Some(format!("did you mean {}?", list(nearest)))
             }
@@ -257,7 +268,10 @@ impl InstallError {
             }
             Self::File { .. } => Some("give the path of a component that you can read".into()),
             Self::NamedTwice { pack } => Some(format!("name `{pack}` once")),
-            Self::OtherRuntime { .. } => Some("`rig packs --available` shows the runtime of each pack".into()),
+            Self::OtherRuntime { runtimes, .. } => {
+                let flags = runtimes.iter().map(|runtime| format!("`--runtime {}`", runtime.as_str()));
+                Some(format!("add {}", flags.collect::<Vec<_>>().join(" or ")))
+            }
             Self::NeedsNewerRig { .. } => Some("update rig, or choose an older version of the pack".into()),
             Self::NotAsIndexed { .. } => Some("nothing was installed; tell whoever keeps the index".into()),
             Self::OtherBytes { pack, .. } => Some(format!(
@@ -327,14 +341,6 @@ pub enum LoadError {
         /// The pack.
         pack: PackId,
     },
-    /// The pack is no component.
-    #[error("`{pack}` is a pack for {}, and this rig runs WebAssembly components; others come with a later version", languages(&[*.runtime]))]
-    OtherRuntime {
-        /// The pack.
-        pack: PackId,
-        /// How it runs.
-        runtime: Runtime,
-    },
 }
 
 impl LoadError {
@@ -347,7 +353,6 @@ impl LoadError {
             Self::Mismatch { pack, .. } | Self::GrantTooWide { pack, .. } | Self::NoHash { pack } => Some(format!(
                 "restore rig.lock from version control, or run `rig uninstall {pack}` and then `rig install {pack}`"
             )),
-            Self::OtherRuntime { pack, .. } => Some(format!("`rig uninstall {pack}` takes it out of the project")),
         }
     }
 }

@@ -11,7 +11,7 @@ use rig_specs::{
 use semver::Version;
 use serde::Serialize;
 
-use super::{InspectError, LoadError, StoreError, consent, inspect, store};
+use super::{InspectError, LoadError, StoreError, consent, inspect, legacy, store};
 use crate::{home::Home, project::Project};
 
 /// One line of `rig packs`.
@@ -61,13 +61,27 @@ pub fn installed(project: &Project) -> Vec<InstalledPack> {
 pub fn load_pack(home: &Home, locked: &LockedPack) -> Result<(Vec<u8>, EmbeddedPack), LoadError> {
     let pack = &locked.pack_id;
     if locked.runtime != Runtime::Wasm {
-        return Err(LoadError::OtherRuntime { pack: pack.clone(), runtime: locked.runtime });
+        let embedded = package(home, locked)?;
+        return Ok((Vec::new(), embedded));
     }
     let digest = locked.integrity.ok_or_else(|| LoadError::NoHash { pack: pack.clone() })?;
     let bytes = store::read(home, &digest).map_err(|error| LoadError::Store { pack: pack.clone(), error })?;
     let embedded = embedded(pack, &bytes)?;
     cross_check(locked, &embedded, bytes.len() as u64)?;
     Ok((bytes, embedded))
+}
+
+/// What is installed of another ecosystem: its tools stand in the store by themselves, and what it may reach in the lock alone.
+fn package(home: &Home, locked: &LockedPack) -> Result<EmbeddedPack, LoadError> {
+    let pack = &locked.pack_id;
+    if locked.integrity.is_none() || locked.tools_hash.is_none() {
+        return Err(LoadError::NoHash { pack: pack.clone() });
+    }
+    let tools = legacy::tools::kept(home, locked).map_err(|error| LoadError::Store { pack: pack.clone(), error })?;
+    let of = (locked.runtime, locked.package.as_str());
+    let embedded = legacy::tools::embedded(pack, &locked.version, of, &locked.granted, tools);
+    cross_check(locked, &embedded, locked.size.unwrap_or(0))?;
+    Ok(embedded)
 }
 
 fn embedded(pack: &PackId, bytes: &[u8]) -> Result<EmbeddedPack, LoadError> {
@@ -135,18 +149,23 @@ pub fn verify(home: &Home, project: &Project) -> Vec<PackReport> {
         let result = load_pack(home, locked);
         let found = match &result {
             Err(LoadError::Store { error: StoreError::Corrupt { found, .. }, .. }) => Some(*found),
-            Err(LoadError::Store { .. } | LoadError::OtherRuntime { .. } | LoadError::NoHash { .. }) => None,
+            Err(LoadError::Store { .. } | LoadError::NoHash { .. }) => None,
             _ => locked.integrity,
         };
-        let error = result.err();
+        let files = || legacy::restore::problem(home, project, locked).map(|error| (error.to_string(), error.hint()));
+        let problem = match result {
+            Ok(_) => files(),
+            Err(error) => Some((error.to_string(), error.hint())),
+        };
+        let (problem, hint) = problem.map_or((None, None), |(problem, hint)| (Some(problem), hint));
         PackReport {
             pack: id.clone(),
             version: locked.version.clone(),
             runtime: locked.runtime,
             enabled: project.is_enabled(id),
-            ok: error.is_none(),
-            problem: error.as_ref().map(ToString::to_string),
-            hint: error.as_ref().and_then(LoadError::hint),
+            ok: problem.is_none(),
+            problem,
+            hint,
             file: locked.integrity.filter(|_| locked.runtime == Runtime::Wasm).map(|digest| home.component(&digest)),
             expected: locked.integrity,
             found,

@@ -13,6 +13,7 @@ use semver::Version;
 use super::{
     ConsentRequest, InstallError, Installer, LoadedIndex, Options, Progress, consent,
     inspect::{self, Inspected},
+    legacy::{Legacy, Machine},
     lookalike,
     source::Request,
     store::{self, Staged},
@@ -70,10 +71,35 @@ pub struct Planned {
     /// The packs that it needs, with the versions chosen.
     pub(super) dependencies: BTreeMap<PackId, String>,
     pub(super) origin: Option<Origin>,
-    publisher: Option<Publisher>,
+    pub(super) publisher: Option<Publisher>,
+    /// Of packs that are no components.
+    pub(super) legacy: Option<Box<Legacy>>,
 }
 
 impl Planned {
+    /// A package of another ecosystem as a part of a plan.
+    pub(super) fn of_package(
+        inspected: Inspected,
+        action: Action,
+        previous: Option<LockedPack>,
+        legacy: Legacy,
+    ) -> Self {
+        Self {
+            inspected,
+            action,
+            source: String::new(),
+            newer: None,
+            needed_by: None,
+            staged: None,
+            previous,
+            from_index: false,
+            dependencies: BTreeMap::new(),
+            origin: None,
+            publisher: None,
+            legacy: Some(Box::new(legacy)),
+        }
+    }
+
     /// The pack.
     #[must_use]
     pub fn id(&self) -> &PackId {
@@ -110,6 +136,7 @@ pub struct Plan {
     /// The index that was used: its place, and when it was made.
     pub(super) index: Option<(String, String)>,
     pub(super) home: crate::home::Home,
+    pub(super) machine: Machine,
     /// `install` or `update`, for the history.
     pub(super) command: &'static str,
     /// The versions that were installed when the plan was made.
@@ -129,7 +156,7 @@ impl Plan {
     /// # Errors
     /// When a component cannot be read, or was changed since it was fetched.
     pub fn components(&self) -> Result<Vec<(Sha256, Vec<u8>)>, store::StoreError> {
-        let new = self.packs.iter().filter(|pack| pack.action != Action::Keep);
+        let new = self.packs.iter().filter(|pack| pack.action != Action::Keep && pack.legacy.is_none());
         let read = |pack: &Planned| {
             let digest = pack.inspected.sha256;
             let bytes = match &pack.staged {
@@ -145,7 +172,7 @@ impl Plan {
 pub(super) struct Planner<'a> {
     pub(super) installer: &'a Installer<'a>,
     pub(super) project: &'a Project,
-    options: &'a Options,
+    pub(super) options: &'a Options,
     progress: &'a (dyn Fn(Progress<'_>) + Sync),
     pub(super) index: Option<LoadedIndex>,
     warnings: Vec<String>,
@@ -163,10 +190,6 @@ impl Installer<'_> {
         options: &Options,
         progress: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Plan, InstallError> {
-        if let Some(runtime) = options.runtime.filter(|runtime| *runtime != Runtime::Wasm) {
-            let what = format!("`--runtime {}`", runtime.as_str());
-            return Err(InstallError::OtherRuntime { what, runtimes: vec![runtime] });
-        }
         let mut planner = Planner::new(self, project, options, progress);
         let packs = planner.install(requests).await?;
         Ok(planner.plan(packs, "install"))
@@ -202,6 +225,7 @@ impl<'a> Planner<'a> {
             enable_new: planner.options.enable || command == "update",
             index,
             home: planner.installer.home.clone(),
+            machine: planner.options.machine.clone(),
             command,
             seen,
             consent,
@@ -226,6 +250,7 @@ impl<'a> Planner<'a> {
             dependencies: BTreeMap::new(),
             origin: found.origin,
             publisher: found.publisher,
+            legacy: None,
             inspected,
         })
     }

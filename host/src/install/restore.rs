@@ -15,6 +15,7 @@ use super::{
     fetch::{self, Expected, FetchError},
     inspect,
     installed::{cross_check, load_pack},
+    legacy,
     plan::artifacts,
     source, store,
 };
@@ -60,6 +61,7 @@ impl Installer<'_> {
             return Err(InstallError::NotLocked { pack: pack.clone() });
         }
         let all = self.ensure(project, &project.lock().packs, options, progress).await?;
+        legacy::environment::apply(&self.home, &options.machine, project, (project.lock(), project.lock()), false)?;
         if project.has_lock() && project.lock().digest.is_none() {
             seal(project)?;
         }
@@ -77,6 +79,7 @@ impl Installer<'_> {
         let mut all = Vec::new();
         for (id, locked) in packs {
             let restored = match load_pack(&self.home, locked) {
+                _ if locked.runtime != Runtime::Wasm => self.ensure_package(project, locked, options).await?,
                 Ok(_) => Restored::Present,
                 Err(LoadError::Store { error, .. }) if error.is_repairable() => {
                     self.refetch(project, locked, options, progress).await?;
@@ -154,8 +157,8 @@ pub(super) fn source_url(project: &Project, text: &str) -> Option<Url> {
 
 fn seal(project: &Project) -> Result<(), InstallError> {
     let (current, guard) = Project::lock_for_change(project.root(), &mut |_| {})?;
-    // Only what was checked gets a digest. Locks of older rigs that hold other runtimes stay as they are.
-    let checked = current.lock() == project.lock() && current.lock().packs.values().all(|p| p.runtime == Runtime::Wasm);
+    // Only what was checked gets a digest.
+    let checked = current.lock() == project.lock();
     if checked {
         let mut lock = current.lock().clone();
         lock.digest = Some(lock.compute_digest());

@@ -10,7 +10,11 @@ use rig_specs::{
 use semver::Version;
 use serde::Serialize;
 
-use super::{InstallError, Installer, Options, Progress};
+use super::{
+    InstallError, Installer, Options, Progress,
+    legacy::{self, Machine},
+};
+use crate::home::Home;
 use crate::project::{
     Change, Project, Snapshot,
     snapshots::{self, before_present, differences},
@@ -27,6 +31,8 @@ pub struct Rollback {
     pub components: Vec<Sha256>,
     /// The lock that was planned from.
     present: rig_specs::lock::Lock,
+    home: Home,
+    machine: Machine,
 }
 
 /// A pack that a rollback changes.
@@ -73,9 +79,7 @@ impl Installer<'_> {
             before_present(&all).ok_or(InstallError::NothingEarlier)?
         };
         let snapshot = snapshots::read(root, id)?;
-        let wasm = |(_, locked): &(&PackId, &LockedPack)| locked.runtime == Runtime::Wasm;
-        let needed = snapshot.lock.packs.iter().filter(wasm).map(|(id, locked)| (id.clone(), locked.clone())).collect();
-        self.ensure(project, &needed, options, progress).await?;
+        self.ensure(project, &snapshot.lock.packs, options, progress).await?;
         let different = differences(&project.lock().packs, &snapshot.lock.packs);
         let version = |locked: Option<&LockedPack>| locked.map(|locked| locked.version.clone());
         let moved = |&(id, from, to): &(&PackId, Option<&LockedPack>, Option<&LockedPack>)| Moved {
@@ -86,7 +90,14 @@ impl Installer<'_> {
         let changes: Vec<Moved> = different.iter().map(moved).collect();
         let new = different.iter().filter_map(|(_, _, to)| to.filter(|to| to.runtime == Runtime::Wasm)?.integrity);
         let components = new.collect();
-        Ok(Rollback { snapshot, changes, components, present: project.lock().clone() })
+        Ok(Rollback {
+            snapshot,
+            changes,
+            components,
+            present: project.lock().clone(),
+            home: self.home.clone(),
+            machine: options.machine.clone(),
+        })
     }
 }
 
@@ -104,6 +115,11 @@ impl Rollback {
         // The same packs: nothing to return to, whatever the times in the two locks say.
         if lock.packs == project.lock().packs {
             lock = project.lock().clone();
+        }
+        let fit = |locks| legacy::environment::apply(&self.home, &self.machine, &project, locks, false);
+        if let Err(error) = fit((project.lock(), &lock)) {
+            let _ = fit((&lock, project.lock()));
+            return Err(error.into());
         }
         let change = Change { why: format!("rollback {id}"), returned_to: Some(id) };
         Ok(guard.commit(&project, &packs, &pack_metadata, &lock, &change)?)

@@ -38,6 +38,7 @@ mod otlp;
 mod packs;
 mod policy;
 mod probe;
+mod python;
 mod remote;
 mod retries;
 mod rgp;

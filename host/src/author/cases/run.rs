@@ -283,6 +283,7 @@ impl Bench {
             audit: None,
             approvals: Arc::new(Approvals::new(self.project.state_dir().join("approvals"), self.home.keys())),
             limiter: Arc::default(),
+            runners: Arc::default(),
         };
         let mut settings = self.project.config().clone();
         settings.policy.require_approval_for.clear();

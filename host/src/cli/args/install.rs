@@ -6,7 +6,7 @@ use rig_specs::{PackId, tuf::PublicKey};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  rig install stripe\n  rig install stripe@1.2.0\n  rig install ./build/weather-0.1.0.wasm\n  \
-rig install 'https://example.com/weather.wasm#sha256=…'\n  rig install oci://registry.example.com/weather:1.2.0\n  rig install            (restores exactly what rig.lock says)"
+rig install 'https://example.com/weather.wasm#sha256=…'\n  rig install oci://registry.example.com/weather:1.2.0\n  rig install rig-pack-stripe --runtime python --allow-host api.stripe.com --slot STRIPE_API_KEY\n  rig install            (restores exactly what rig.lock says)"
 )]
 pub struct Install {
     /// Names (NAME or NAME@VERSION), component files (*.wasm), https://…#sha256=… addresses, or oci://registry/name:tag
@@ -35,6 +35,12 @@ pub struct Install {
     /// How the pack runs
     #[arg(long, value_enum, value_name = "RUNTIME")]
     pub runtime: Option<RuntimeArg>,
+    /// A host that a pack from PyPI or npm may reach, HOST or HOST:PORT, in place of what the index says; may be repeated
+    #[arg(long, value_name = "HOST")]
+    pub allow_host: Vec<String>,
+    /// A secret that a pack from PyPI or npm gets, in place of what the index says; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub slot: Vec<String>,
 }
 
 /// Whether and why an index is trusted.

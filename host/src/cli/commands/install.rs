@@ -6,6 +6,7 @@ use rig_host::{
     install::{
         Action, ConsentRequest, InstallError, Installer, Options, Plan, Progress, Request, Restored, TrustError,
         WithBundle,
+        legacy::{Grants, Wish},
     },
     project::Project,
 };
@@ -39,17 +40,28 @@ pub fn run(session: &Session, args: &Install) -> Result<u8, Failure> {
         enable: !args.no_enable,
         cwd: session.start.clone(),
         trust: (&args.trust).into(),
+        machine: session.machine(),
     };
     let bars = Bars::new(session.ui);
     let progress = |progress: Progress<'_>| bars.show(progress);
     if args.packs.is_empty() {
         return restore(session, &project, &installer, &options, args.dry_run, &progress);
     }
-    let parse = |text: &String| Request::parse(text, args.version.as_deref(), &session.start);
-    let requests = args.packs.iter().map(parse).collect::<Result<Vec<_>, _>>();
-    let requests = requests.map_err(|error| Failure::from(error).into_usage())?;
-    let plan = |options: &Options| Session::block_on(installer.plan(&project, &requests, options, &progress));
-    let plan = Session::with_index(&mut options, unconfirmed, plan)??;
+    let plan = match options.runtime {
+        Some(runtime @ (Runtime::Python | Runtime::Node)) => {
+            packages(session, &installer, (&project, runtime), &mut options, args, &progress)?
+        }
+        _ if !args.allow_host.is_empty() || !args.slot.is_empty() => {
+            return Err(Failure::usage("--allow-host and --slot are for packs with --runtime python or node"));
+        }
+        _ => {
+            let parse = |text: &String| Request::parse(text, args.version.as_deref(), &session.start);
+            let requests = args.packs.iter().map(parse).collect::<Result<Vec<_>, _>>();
+            let requests = requests.map_err(|error| Failure::from(error).into_usage())?;
+            let plan = |options: &Options| Session::block_on(installer.plan(&project, &requests, options, &progress));
+            Session::with_index(&mut options, unconfirmed, plan)??
+        }
+    };
     bars.clear();
     for warning in &plan.warnings {
         session.ui.warn(warning);
@@ -67,6 +79,40 @@ pub fn run(session: &Session, args: &Install) -> Result<u8, Failure> {
         agree(session, &plan, &args.accept)?;
     }
     commit(session, &project, plan)
+}
+
+/// The plan for packs from PyPI and npm. What they may reach is asked for, when neither the index nor a flag says it and somebody is there.
+fn packages(
+    session: &Session,
+    installer: &Installer<'_>,
+    (project, runtime): (&Project, Runtime),
+    options: &mut Options,
+    args: &Install,
+    progress: &(dyn Fn(Progress<'_>) + Sync),
+) -> Result<Plan, Failure> {
+    let parse = |text: &String| Wish::parse(text, args.version.as_deref(), runtime);
+    let wishes = args.packs.iter().map(parse).collect::<Result<Vec<_>, _>>();
+    let wishes = wishes.map_err(|error| Failure::from(error).into_usage())?;
+    let grants = Grants { hosts: args.allow_host.clone(), slots: args.slot.clone() };
+    let mut plan = |grants: &Grants| -> Result<Plan, Failure> {
+        let plan = |options: &Options| {
+            Session::block_on(installer.plan_packages(project, (runtime, &wishes), options, grants, progress))
+        };
+        Ok(Session::with_index(options, unconfirmed, plan)??)
+    };
+    let first = plan(&grants)?;
+    let silent = |request: &ConsentRequest| request.network.is_empty() && request.secrets.is_empty();
+    if !grants.is_empty() || session.yes || first.consent().is_empty() || !first.consent().iter().all(silent) {
+        return Ok(first);
+    }
+    let list = |question: &str| -> Vec<String> {
+        let answer = Session::ask_text(question).unwrap_or_default();
+        answer.split([' ', ',']).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    };
+    let hosts = list("Which hosts may it reach? (HOST or HOST:PORT, separated by spaces; nothing for none)");
+    let slots = list("Which secrets does it get? (names, separated by spaces; nothing for none)");
+    let asked = Grants { hosts, slots };
+    if asked.is_empty() { Ok(first) } else { plan(&asked) }
 }
 
 fn unconfirmed(error: &InstallError) -> Option<&TrustError> {
@@ -180,6 +226,10 @@ pub fn show(request: &ConsentRequest) {
     }
     for secret in &request.secrets {
         let (hosts, places, tools) = (secret.hosts.join(", "), secret.places.join(", "), secret.tools.join(", "));
+        if places.is_empty() {
+            line(format!("  secret     {} → the pack's own process, for {tools}", secret.slot));
+            continue;
+        }
         line(format!("  secret     {} → {hosts} ({places}) for {tools}", secret.slot));
     }
     for config in &request.config {

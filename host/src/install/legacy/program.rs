@@ -1,0 +1,137 @@
+//! From a pack's files to what is run. Files are compared with the hashes that the lock vouches for, before the first process of the pack
+//! starts in this rig.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rig_specs::{
+    Sha256,
+    config::Isolation,
+    lock::LockedPack,
+    manifest::{Capabilities, Limits},
+};
+
+use super::{
+    LegacyError,
+    environment::wheels,
+    python::{Environment, Interpreter},
+};
+use crate::{
+    egress::Reach,
+    home::{Home, private_dir},
+    runner::{Cell, CellLimits, Program},
+};
+
+const PYTHON_RUNNER: &str = include_str!("../../../../runners/python/runner.py");
+
+/// What runs an installed pack of a project, its files checked.
+pub(crate) fn program(
+    home: &Home,
+    project: &Path,
+    locked: &LockedPack,
+    level: Isolation,
+) -> Result<Program, LegacyError> {
+    let pack = &locked.pack_id;
+    let broken = |why: String| LegacyError::Environment { pack: pack.clone(), why };
+    let environment = Environment::remembered(home, project).ok_or_else(|| broken("it is not there".into()))?;
+    let packages = environment.packages();
+    let mut read_only = Vec::new();
+    for (file, wheel) in wheels(home, locked)? {
+        if let Some(path) = wheel.1.changed(&packages) {
+            return Err(broken(format!("{} is not the file of {file}", path.display())));
+        }
+        read_only.extend(wheel.1.top().into_iter().map(|name| packages.join(name)));
+    }
+    read_only.push(environment.compiled(home));
+    let compiled = environment.compiled(home);
+    let mut program = python(home, &environment.interpreter, &compiled, read_only, level)?;
+    program.pack = pack.to_string();
+    program.paths = vec![packages];
+    program.package.clone_from(&locked.package);
+    program.cell.network = Arc::new(network(&locked.granted)?);
+    program.cell.limits = limits(&locked.granted.limits);
+    program.tools_hash = locked.tools_hash;
+    program.identity = identity(project, locked, level);
+    Ok(program)
+}
+
+/// Two programs that differ in anything that counts are two processes.
+fn identity(project: &Path, locked: &LockedPack, level: Isolation) -> String {
+    let value = serde_json::json!([
+        project,
+        locked.pack_id,
+        locked.integrity,
+        locked.artifacts,
+        locked.tools_hash,
+        locked.granted,
+        level,
+    ]);
+    Sha256::of_json(&value).hex()
+}
+
+fn network(granted: &Capabilities) -> Result<Reach, LegacyError> {
+    Reach::compile(granted, &BTreeMap::new()).map_err(|error| LegacyError::Host(error.to_string()))
+}
+
+fn limits(granted: &Limits) -> CellLimits {
+    let memory = granted.memory.map_or(CellLimits::DEFAULT.memory, |memory| memory.0);
+    CellLimits { memory, ..CellLimits::DEFAULT }
+}
+
+/// A program of Python that is not yet one of a certain pack: it reaches nothing.
+pub(super) fn python(
+    home: &Home,
+    interpreter: &Interpreter,
+    compiled: &Path,
+    mut read_only: Vec<PathBuf>,
+    level: Isolation,
+) -> Result<Program, LegacyError> {
+    let runner = runner(home, "runner.py", PYTHON_RUNNER)?;
+    read_only.extend([interpreter.prefix.clone(), runner.clone()]);
+    // `-I -S`: no variables, no folder of the user's, no `.pth` files, no `sitecustomize`. Compiled code is read from rig's own folder
+    // alone, and never written by a pack.
+    let mut args: Vec<OsString> = ["-I", "-S", "-B", "-X", "utf8", "-X"].map(OsString::from).into();
+    let mut prefix = OsString::from("pycache_prefix=");
+    prefix.push(compiled);
+    args.extend([prefix, runner.into()]);
+    Ok(Program {
+        pack: String::new(),
+        identity: String::new(),
+        cell: Cell {
+            program: interpreter.program.clone(),
+            args,
+            env: Vec::new(),
+            read_only,
+            scratch: PathBuf::new(),
+            network: Arc::default(),
+            limits: CellLimits::DEFAULT,
+            level,
+        },
+        scratch: home.root().join("scratch"),
+        paths: Vec::new(),
+        package: String::new(),
+        tools_hash: None,
+    })
+}
+
+/// The file of a runner, in a folder that is named by its bytes.
+fn runner(home: &Home, name: &str, text: &str) -> Result<PathBuf, LegacyError> {
+    let folder = home.root().join("cache").join("runners").join(&Sha256::of(text.as_bytes()).hex()[..32]);
+    let path = folder.join(name);
+    if fs::read(&path).is_ok_and(|bytes| bytes == text.as_bytes()) {
+        return Ok(path);
+    }
+    let write = || {
+        private_dir(&folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(&folder)?;
+        std::io::Write::write_all(&mut file, text.as_bytes())?;
+        file.persist(&path).map_err(|error| error.error)
+    };
+    write().map_err(|source| LegacyError::io("write", &path, source))?;
+    Ok(path)
+}
