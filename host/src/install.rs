@@ -47,7 +47,7 @@ pub use error::{InstallError, LoadError};
 pub use fetch::Progress;
 pub use index::{LoadedIndex, Mode};
 pub use inspect::{InspectError, Inspected};
-pub use installed::{InstalledPack, PackReport, installed, load_pack, verify};
+pub use installed::{InstalledPack, PackReport, installed, isolation, load_pack, verify};
 pub use legacy::LegacyError;
 pub use net::{Download, Downloader, FromRegistry, NetError, NoAnswer};
 pub use plan::{Action, Plan, Planned, is_of_registry, similar};

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use rig_specs::{PackId, lock::Runtime};
+use rig_specs::PackId;
 
 use super::{Caller, Snapshot, VerifiedPack, approval, limits::Limiter};
 use crate::{
@@ -77,10 +77,7 @@ fn verified(project: &Project, home: &Home, id: &PackId) -> Result<VerifiedPack,
     let locked = project.locked(id).ok_or_else(|| InstallError::NotLocked { pack: id.clone() })?;
     let (_, embedded) = install::load_pack(home, locked)?;
     let digest = locked.integrity.ok_or_else(|| LoadError::NoHash { pack: id.clone() })?;
-    let isolation = match locked.runtime {
-        Runtime::Wasm => None,
-        _ => Some(project.config().isolation.get(id).copied().unwrap_or_default()),
-    };
+    let isolation = install::isolation(project, locked);
     Ok(VerifiedPack { locked: locked.clone(), embedded, digest, isolation })
 }
 

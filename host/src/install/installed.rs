@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use rig_specs::{
     PackId, Sha256,
+    config::Isolation,
     lock::{LockedPack, Runtime},
     manifest::EmbeddedPack,
     rtp,
@@ -33,6 +34,15 @@ pub struct InstalledPack {
     pub integrity: Option<Sha256>,
     /// Where it came from.
     pub source: Option<String>,
+    /// How its calls are kept apart from the machine.
+    pub isolation: &'static str,
+}
+
+/// How calls of an installed pack are kept apart from the machine: `sandbox` for components.
+#[must_use]
+pub fn isolation(project: &Project, locked: &LockedPack) -> Option<Isolation> {
+    let set = || project.config().isolation.get(&locked.pack_id).copied().unwrap_or_default();
+    (locked.runtime != Runtime::Wasm).then(set)
 }
 
 /// The packs that a project has installed, by id. Reads nothing but the project.
@@ -47,6 +57,7 @@ pub fn installed(project: &Project) -> Vec<InstalledPack> {
         enabled: project.is_enabled(id),
         integrity: locked.integrity,
         source: locked.source.clone(),
+        isolation: isolation(project, locked).map_or("sandbox", Isolation::as_str),
     };
     project.lock().packs.iter().map(pack).collect()
 }

@@ -10,6 +10,7 @@ mod core;
 pub(crate) mod environment;
 mod error;
 mod grant;
+mod node;
 mod pip;
 mod plan;
 mod program;

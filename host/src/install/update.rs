@@ -112,10 +112,12 @@ impl Installer<'_> {
             Targets::Named(ids, wanted) => (ids.clone(), wanted.clone()),
             Targets::All => (project.lock().packs.keys().cloned().collect(), None),
         };
+        let is_package = |id: &PackId| project.locked(id).is_some_and(|locked| locked.runtime != Runtime::Wasm);
+        let (packages, ids): (Vec<_>, Vec<_>) = ids.into_iter().partition(is_package);
         let (of_registries, ids): (Vec<_>, Vec<_>) =
             ids.into_iter().map(|id| (id.clone(), planner.registry(&id))).partition(|(_, at)| at.is_some());
         // A project whose packs all come from registries needs no index.
-        if of_registries.is_empty() || !ids.is_empty() {
+        if (of_registries.is_empty() && packages.is_empty()) || !ids.is_empty() {
             planner.index().await?;
         }
         let (mut moving, mut foreign) = (Vec::new(), Vec::new());
@@ -140,7 +142,14 @@ impl Installer<'_> {
         }
         let (from_registries, given): (Vec<_>, Vec<_>) = given.into_iter().unzip();
         let all: Vec<PackId> = moving.iter().cloned().chain(from_registries).collect();
-        let (packs, chosen) = planner.update(&all, wanted.as_ref(), given).await?;
+        let (mut packs, chosen) = planner.update(&all, wanted.as_ref(), given).await?;
+        for id in packages {
+            let Some(locked) = project.locked(&id) else { continue };
+            match planner.newer_package(locked, wanted.as_ref(), &packs).await? {
+                Some(newer) => packs.push(newer),
+                None => current.push((id, locked.version.clone())),
+            }
+        }
         let reviews = packs.iter().filter_map(|pack| self.review(project, pack).transpose());
         let reviews = reviews.collect::<Result<Vec<_>, _>>()?;
         let mut held = Vec::new();
@@ -242,10 +251,6 @@ impl Planner<'_> {
             });
         };
         let Some(loaded) = &self.index else { return Ok(()) };
-        if locked.runtime != Runtime::Wasm {
-            let what = format!("`{id}`");
-            return Err(InstallError::OtherRuntime { what, runtimes: vec![locked.runtime] });
-        }
         let release = releases(&loaded.index, id)?.get(&locked.version);
         match (release.map(|release| release.sha256), locked.integrity) {
             (Some(offered), Some(hash)) if offered == hash => Ok(()),

@@ -6,6 +6,7 @@ use rig_host::{
 };
 use rig_specs::{
     PackId,
+    config::Isolation,
     lock::LockedPack,
     manifest::{Capabilities, Inject},
     rtp::ToolDef,
@@ -45,6 +46,8 @@ fn installed(session: &Session, project: &Project, locked: &LockedPack, json: bo
             "package": locked.package,
             "version": locked.version,
             "runtime": locked.runtime,
+            "isolation": install::isolation(project, locked).map_or("sandbox", Isolation::as_str),
+            "artifacts": locked.artifacts,
             "integrity": locked.integrity,
             "source": locked.source,
             "origin": locked.origin,
@@ -62,6 +65,10 @@ fn installed(session: &Session, project: &Project, locked: &LockedPack, json: bo
     render::line(&format!("  {}", info.description));
     let state = if enabled { "installed and enabled" } else { "installed, not enabled" };
     render::line(&format!("  state      {state}, runtime {}", locked.runtime.as_str()));
+    if let Some(level) = install::isolation(project, locked) {
+        render::line(&format!("  package    {} with {}", locked.package, render::count(locked.artifacts.len(), "file")));
+        render::line(&format!("  isolation  {}", level.as_str()));
+    }
     if let Some(source) = &locked.source {
         render::line(&format!("  source     {source}"));
     }
@@ -119,6 +126,12 @@ fn offered(session: &Session, project: &Project, id: &PackId, args: &Info) -> Re
     if let Some(publisher) = &pack.publisher {
         render::line(&format!("  publisher  {}", publisher.name));
     }
+    for (runtime, package) in [("python", &pack.python), ("node", &pack.node)] {
+        if let Some(package) = package {
+            let hosts = if package.network.is_empty() { "no host".into() } else { package.network.join(", ") };
+            render::line(&format!("  {runtime:9}  the package {}, which reaches {hosts}", package.package));
+        }
+    }
     if let Some(wasm) = &pack.wasm {
         let version = |(version, release): (&semver::Version, &rig_specs::index::WasmRelease)| {
             if release.yanked { format!("{version} (withdrawn)") } else { version.to_string() }
@@ -147,6 +160,10 @@ pub fn show_capabilities(granted: &Capabilities) {
     }
     for (slot, decl) in &granted.secrets {
         let places: Vec<String> = decl.inject.iter().map(place).collect();
+        if places.is_empty() {
+            render::line(&format!("    secret   {slot} → the pack's own process"));
+            continue;
+        }
         render::line(&format!("    secret   {slot} → {} ({})", decl.hosts.join(", "), places.join(", ")));
     }
     for (name, decl) in &granted.config {

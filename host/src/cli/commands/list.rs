@@ -1,7 +1,7 @@
 //! `rig list`: the tools that can be called.
 
 use rig_host::{
-    call::{Snapshot, open},
+    call::{Snapshot, catalog::SANDBOX, open},
     install,
     project::Project,
 };
@@ -19,7 +19,7 @@ use crate::cli::{
 pub fn run(session: &Session, args: &List) -> Result<u8, Failure> {
     if let Some(url) = &args.remote.url {
         let tools: Vec<ToolDef> = Gateway::new(session, url)?.get(&["v1", "tools"])?;
-        return tools_of(session, &tools, args.json).map(|()| exit::DONE);
+        return tools_of(session, &tools, &|_| None, args.json).map(|()| exit::DONE);
     }
     let project = session.project()?;
     let (snapshot, broken) = open::snapshot(&project, &session.home);
@@ -37,19 +37,32 @@ fn show(session: &Session, project: &Project, snapshot: &Snapshot, args: &List) 
         return by_pack(session, project, snapshot, args.json);
     }
     let tools: Vec<ToolDef> = snapshot.tools().map(|tool| tool.tool.def.clone()).collect();
-    tools_of(session, &tools, args.json)
+    let isolation = |tool: &str| snapshot.get(tool).map(|tool| tool.pack.verified.isolation());
+    tools_of(session, &tools, &isolation, args.json)
 }
 
-fn tools_of(session: &Session, tools: &[ToolDef], json: bool) -> Result<(), Failure> {
+/// How calls are kept apart from the machine is shown where not all of them are in the sandbox.
+fn tools_of(
+    session: &Session,
+    tools: &[ToolDef],
+    isolation: &dyn Fn(&str) -> Option<&'static str>,
+    json: bool,
+) -> Result<(), Failure> {
     if json {
         return render::json(&tools);
     }
+    let mixed = tools.iter().filter_map(|tool| isolation(&tool.name)).any(|level| level != SANDBOX);
     let row = |tool: &ToolDef| {
-        vec![tool.name.clone(), tool.risk_class.as_str().to_owned(), first_sentence(&tool.description)]
+        let mut row = vec![tool.name.clone(), tool.risk_class.as_str().to_owned()];
+        row.extend(isolation(&tool.name).filter(|_| mixed).map(str::to_owned));
+        row.push(first_sentence(&tool.description));
+        row
     };
     let rows: Vec<Vec<String>> = tools.iter().map(row).collect();
     if rows.is_empty() {
         session.ui.note("There are no tools yet. See what there is: rig packs --available");
+    } else if mixed {
+        render::table(&["Tool", "Risk", "Isolation", "What it does"], &rows);
     } else {
         render::table(&["Tool", "Risk", "What it does"], &rows);
     }
@@ -65,6 +78,7 @@ fn by_pack(session: &Session, project: &Project, snapshot: &Snapshot, json: bool
                 "id": pack.id,
                 "version": pack.version,
                 "runtime": pack.runtime,
+                "isolation": pack.isolation,
                 "tools": count(pack.id.as_str()),
             })
         };
@@ -72,11 +86,19 @@ fn by_pack(session: &Session, project: &Project, snapshot: &Snapshot, json: bool
     } else if packs.is_empty() {
         session.ui.note("There are no packs yet. See what there is: rig packs --available");
     } else {
+        let mixed = packs.iter().any(|pack| pack.isolation != SANDBOX);
         let row = |pack: &install::InstalledPack| {
-            let tools = count(pack.id.as_str()).to_string();
-            vec![pack.id.to_string(), pack.version.to_string(), pack.runtime.as_str().to_owned(), tools]
+            let mut row = vec![pack.id.to_string(), pack.version.to_string(), pack.runtime.as_str().to_owned()];
+            row.extend(mixed.then(|| pack.isolation.to_owned()));
+            row.push(count(pack.id.as_str()).to_string());
+            row
         };
-        render::table(&["ID", "Version", "Runtime", "Tools"], &packs.iter().map(row).collect::<Vec<_>>());
+        let rows: Vec<_> = packs.iter().map(row).collect();
+        if mixed {
+            render::table(&["ID", "Version", "Runtime", "Isolation", "Tools"], &rows);
+        } else {
+            render::table(&["ID", "Version", "Runtime", "Tools"], &rows);
+        }
         let total = render::count(snapshot.tools().count(), "tool");
         session.ui.note(&format!("{} with {total}", render::count(packs.len(), "pack")));
     }

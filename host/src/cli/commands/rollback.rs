@@ -23,7 +23,8 @@ pub fn run(session: &Session, args: &Rollback) -> Result<u8, Failure> {
     let bundle = session.bundle();
     let way = WithBundle { network: &*gate, bundle: bundle.as_ref() };
     let installer = Installer::new(session.home.clone(), &way);
-    let options = Options { mode: session.index_mode(false), ..Options::new(session.start.clone()) };
+    let (mode, machine) = (session.index_mode(false), session.machine());
+    let options = Options { mode, machine, ..Options::new(session.start.clone()) };
     let bars = Bars::new(session.ui);
     let planned =
         Session::block_on(installer.plan_rollback(&project, args.id, &options, &|progress| bars.show(progress)));

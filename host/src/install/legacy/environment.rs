@@ -11,7 +11,7 @@ use rig_specs::{
 use super::{
     LegacyError, Machine,
     command::{self, command},
-    core,
+    core, node,
     pip::Pip,
     python::Environment,
     wheel::{self, Wheel},
@@ -64,6 +64,7 @@ pub(crate) fn apply(
     (before, lock): (&Lock, &Lock),
     remove: bool,
 ) -> Result<(), LegacyError> {
+    node::apply(home, machine, project, (before, lock), remove)?;
     let python = |lock: &Lock| lock.packs.values().any(|locked| locked.runtime == Runtime::Python);
     if !python(lock) && !(remove && python(before)) {
         return Ok(());

@@ -15,6 +15,7 @@ use semver::Version;
 
 use super::{
     Grants, Legacy, LegacyError, Wish, grant,
+    node::Npm,
     pip::{Fetched, Pip},
     program,
     python::Environment,
@@ -130,6 +131,22 @@ impl Planner<'_> {
         })
     }
 
+    /// The newest version of an installed package, or the one that is wanted; nothing when it is installed already.
+    pub(in crate::install) async fn newer_package(
+        &mut self,
+        locked: &LockedPack,
+        wanted: Option<&Wanted>,
+        planned: &[Planned],
+    ) -> Result<Option<Planned>, InstallError> {
+        let name = if locked.origin.is_some() { locked.pack_id.to_string() } else { locked.package.clone() };
+        let wish = Wish { name, version: wanted.cloned() };
+        let mut found = self.package(locked.runtime, &wish).await?;
+        found.expected = Some(locked.pack_id.clone());
+        let newer = self.fetch_package(locked.runtime, found, &wish, planned).await?;
+        let back = wanted.is_none() && *newer.version() < locked.version;
+        Ok(Some(newer).filter(|newer| newer.action != Action::Keep && !back))
+    }
+
     /// An installed pack that was named again, as it is.
     fn kept_package(&self, locked: &LockedPack) -> Result<Planned, InstallError> {
         let (_, pack) = crate::install::load_pack(&self.installer.home, locked)?;
@@ -149,7 +166,10 @@ impl Planner<'_> {
         planned: &[Planned],
     ) -> Result<Planned, InstallError> {
         let level = self.level(&wish.name, &found);
-        let made = self.python_package(&found, wish.version.as_ref(), planned, level).await?;
+        let made = match runtime {
+            Runtime::Node => self.node_package(&found, wish.version.as_ref(), level).await?,
+            _ => self.python_package(&found, wish.version.as_ref(), planned, level).await?,
+        };
         let Made { described, mut legacy, version, file, size } = made;
         let package = legacy.package.clone();
         let said = described.about.name.to_ascii_lowercase().replace('_', "-");
@@ -239,6 +259,39 @@ impl Planner<'_> {
             files: files.into_iter().map(|file| (file.sha256, file.bytes)).collect(),
         };
         Ok(Made { described, legacy, version, file: sha256, size })
+    }
+}
+
+impl Planner<'_> {
+    async fn node_package(&self, found: &Found, wanted: Option<&Wanted>, level: Isolation) -> Result<Made, InstallError> {
+        let (project, machine) = (self.project.clone(), self.options.machine.clone());
+        let (offline, home, package) = (self.options.offline(), self.installer.home.clone(), found.package.clone());
+        // The conditions of semver are npm's own, apart from the comma.
+        let wish = wanted.map(|wanted| wanted.to_string().replace(',', " ")).unwrap_or_default();
+        let fetch = move || {
+            let npm = Npm::find(&machine, &project, &home, offline)?;
+            let folder = temporary(&home)?;
+            let chosen = npm.choose(&package, &wish, folder.path())?;
+            let mut program = program::node(&home, &npm.node, folder.path(), level)?;
+            program.pack.clone_from(&package);
+            program.package = package;
+            Ok::<_, LegacyError>((chosen, program, folder))
+        };
+        let fetched = tokio::task::spawn_blocking(fetch).await;
+        let (chosen, program, folder) = fetched.map_err(|_| LegacyError::BrokenOff)??;
+        let described = program.describe().await;
+        let described = described.map_err(|error| LegacyError::Pack { package: found.package.clone(), error })?;
+        drop(folder);
+        let version = readable(&found.package, &chosen.version, |text| text.parse().ok())?;
+        let legacy = Legacy {
+            runtime: Runtime::Node,
+            package: found.package.clone(),
+            granted: Capabilities::default(),
+            artifacts: chosen.artifacts,
+            npm: Some(chosen.packages),
+            files: Vec::new(),
+        };
+        Ok(Made { described, legacy, version, file: chosen.own, size: chosen.size })
     }
 }
 

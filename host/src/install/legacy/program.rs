@@ -12,13 +12,14 @@ use std::{
 use rig_specs::{
     Sha256,
     config::Isolation,
-    lock::LockedPack,
+    lock::{LockedPack, Runtime},
     manifest::{Capabilities, Limits},
 };
 
 use super::{
     LegacyError,
     environment::wheels,
+    node,
     python::{Environment, Interpreter},
 };
 use crate::{
@@ -27,7 +28,8 @@ use crate::{
     runner::{Cell, CellLimits, Program},
 };
 
-const PYTHON_RUNNER: &str = include_str!("../../../../runners/python/runner.py");
+const PYTHON: &str = include_str!("../../../../runners/python/runner.py");
+const NODE: &str = include_str!("../../../../runners/node/runner.mjs");
 
 /// What runs an installed pack of a project, its files checked.
 pub(crate) fn program(
@@ -36,8 +38,29 @@ pub(crate) fn program(
     locked: &LockedPack,
     level: Isolation,
 ) -> Result<Program, LegacyError> {
-    let pack = &locked.pack_id;
-    let broken = |why: String| LegacyError::Environment { pack: pack.clone(), why };
+    let mut program = match locked.runtime {
+        Runtime::Node => {
+            let interpreter = node::found(home, project, locked)?;
+            self::node(home, &interpreter, &node::folder(project, &locked.pack_id), level)?
+        }
+        _ => installed_python(home, project, locked, level)?,
+    };
+    program.pack = locked.pack_id.to_string();
+    program.package.clone_from(&locked.package);
+    program.cell.network = Arc::new(network(&locked.granted)?);
+    program.cell.limits = limits(&locked.granted.limits);
+    program.tools_hash = locked.tools_hash;
+    program.identity = identity(project, locked, level);
+    Ok(program)
+}
+
+fn installed_python(
+    home: &Home,
+    project: &Path,
+    locked: &LockedPack,
+    level: Isolation,
+) -> Result<Program, LegacyError> {
+    let broken = |why: String| LegacyError::Environment { pack: locked.pack_id.clone(), why };
     let environment = Environment::remembered(home, project).ok_or_else(|| broken("it is not there".into()))?;
     let packages = environment.packages();
     let mut read_only = Vec::new();
@@ -50,13 +73,7 @@ pub(crate) fn program(
     read_only.push(environment.compiled(home));
     let compiled = environment.compiled(home);
     let mut program = python(home, &environment.interpreter, &compiled, read_only, level)?;
-    program.pack = pack.to_string();
     program.paths = vec![packages];
-    program.package.clone_from(&locked.package);
-    program.cell.network = Arc::new(network(&locked.granted)?);
-    program.cell.limits = limits(&locked.granted.limits);
-    program.tools_hash = locked.tools_hash;
-    program.identity = identity(project, locked, level);
     Ok(program)
 }
 
@@ -91,7 +108,7 @@ pub(super) fn python(
     mut read_only: Vec<PathBuf>,
     level: Isolation,
 ) -> Result<Program, LegacyError> {
-    let runner = runner(home, "runner.py", PYTHON_RUNNER)?;
+    let runner = runner(home, "runner.py", PYTHON)?;
     read_only.extend([interpreter.prefix.clone(), runner.clone()]);
     // `-I -S`: no variables, no folder of the user's, no `.pth` files, no `sitecustomize`. Compiled code is read from rig's own folder
     // alone, and never written by a pack.
@@ -99,11 +116,26 @@ pub(super) fn python(
     let mut prefix = OsString::from("pycache_prefix=");
     prefix.push(compiled);
     args.extend([prefix, runner.into()]);
-    Ok(Program {
+    Ok(bare(home, interpreter.program.clone(), args, read_only, level))
+}
+
+/// A program of Node that is not yet one of a certain pack: it reaches nothing.
+pub(super) fn node(home: &Home, node: &Path, folder: &Path, level: Isolation) -> Result<Program, LegacyError> {
+    let runner = runner(home, "runner.mjs", NODE)?;
+    // Of the heap alone; the process has its own limit, above it.
+    let heap = format!("--max-old-space-size={}", (CellLimits::DEFAULT.memory >> 20) * 3 / 4);
+    let (args, read_only) = (vec![heap.into(), runner.clone().into()], vec![folder.to_owned(), node.to_owned(), runner]);
+    let mut program = bare(home, node.to_owned(), args, read_only, level);
+    program.paths = vec![folder.to_owned()];
+    Ok(program)
+}
+
+fn bare(home: &Home, program: PathBuf, args: Vec<OsString>, read_only: Vec<PathBuf>, level: Isolation) -> Program {
+    Program {
         pack: String::new(),
         identity: String::new(),
         cell: Cell {
-            program: interpreter.program.clone(),
+            program,
             args,
             env: Vec::new(),
             read_only,
@@ -116,7 +148,7 @@ pub(super) fn python(
         paths: Vec::new(),
         package: String::new(),
         tools_hash: None,
-    })
+    }
 }
 
 /// The file of a runner, in a folder that is named by its bytes.

@@ -11,14 +11,17 @@ use rig_specs::{
 
 use super::{
     LegacyError, core, environment,
+    node::{self, Npm},
     pip::{Fetched, Pip},
     plan::{temporary, unpacked},
+    program,
     python::Environment,
     tools, wheel,
 };
 use crate::{
     install::{InstallError, Installer, LoadError, Options, load_pack, restore::Restored, store},
     project::Project,
+    runner::{Program, RunnerError},
 };
 
 impl Installer<'_> {
@@ -29,6 +32,9 @@ impl Installer<'_> {
         locked: &LockedPack,
         options: &Options,
     ) -> Result<Restored, InstallError> {
+        if locked.runtime == Runtime::Node {
+            return self.ensure_node(project, locked, options).await;
+        }
         let missing = self.missing(locked);
         let tools = match load_pack(&self.home, locked) {
             Ok(_) => true,
@@ -59,6 +65,50 @@ impl Installer<'_> {
         Ok(Restored::Fetched)
     }
 
+    /// The folder of a pack from npm is made where packages are installed; here only its tools are made sure of.
+    async fn ensure_node(
+        &self,
+        project: &Project,
+        locked: &LockedPack,
+        options: &Options,
+    ) -> Result<Restored, InstallError> {
+        let there = node::found(&self.home, project.root(), locked).is_ok();
+        match load_pack(&self.home, locked) {
+            Ok(_) if there => return Ok(Restored::Present),
+            Ok(_) => return Ok(Restored::Fetched),
+            Err(LoadError::Store { error, .. }) if error.is_repairable() => {}
+            Err(error) => return Err(error.into()),
+        }
+        let (machine, home, folder) = (options.machine.clone(), self.home.clone(), temporary(&self.home)?);
+        let (project, copy, offline) = (project.clone(), locked.clone(), options.offline());
+        let fill = move || {
+            let npm = Npm::find(&machine, &project, &home, offline)?;
+            let packages = copy.npm.unwrap_or_default();
+            npm.fill(&copy.package, &packages, folder.path())?;
+            let level = project.config().isolation.get(&copy.pack_id).copied().unwrap_or_default();
+            let mut program = program::node(&home, &npm.node, folder.path(), level)?;
+            program.pack.clone_from(&copy.package);
+            program.package = copy.package;
+            Ok::<_, LegacyError>((program, folder))
+        };
+        let filled = tokio::task::spawn_blocking(fill).await;
+        let (program, folder) = filled.map_err(|_| LegacyError::BrokenOff)??;
+        self.told(locked, &program).await?;
+        drop(folder);
+        Ok(Restored::Fetched)
+    }
+
+    /// Has a pack tell its tools, which must be those that the lock has, and keeps them.
+    async fn told(&self, locked: &LockedPack, program: &Program) -> Result<(), InstallError> {
+        let failed = |error| LegacyError::Pack { package: locked.package.clone(), error };
+        let described = program.describe().await.map_err(failed)?;
+        if locked.tools_hash != Some(rtp::tools_hash(described.tools.iter().map(|tool| &tool.def))) {
+            return Err(failed(RunnerError::OtherTools).into());
+        }
+        tools::keep(&self.home, &described.tools)?;
+        Ok(())
+    }
+
     /// The files that the store does not have, by name.
     fn missing(&self, locked: &LockedPack) -> BTreeMap<String, Sha256> {
         let gone = |digest: &Sha256| *digest != *core::SHA256 && store::read(&self.home, digest).is_err();
@@ -80,14 +130,7 @@ impl Installer<'_> {
         let files: Vec<Fetched> = files.collect();
         let package = wheel::normal(&locked.package);
         let program = unpacked(&self.home, &environment, &files, &package, folder.path(), level)?;
-        let described = program.describe().await;
-        let described = described.map_err(|error| LegacyError::Pack { package: locked.package.clone(), error })?;
-        if locked.tools_hash != Some(rtp::tools_hash(described.tools.iter().map(|tool| &tool.def))) {
-            let error = crate::runner::RunnerError::OtherTools;
-            return Err(LegacyError::Pack { package: locked.package.clone(), error }.into());
-        }
-        tools::keep(&self.home, &described.tools)?;
-        Ok(())
+        self.told(locked, &program).await
     }
 }
 
