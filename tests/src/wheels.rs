@@ -79,6 +79,12 @@ impl Wheel {
         self
     }
 
+    /// The name of the project.
+    #[must_use]
+    pub fn project(&self) -> String {
+        self.name.clone()
+    }
+
     /// The name of the file.
     #[must_use]
     pub fn file_name(&self) -> String {

@@ -136,17 +136,6 @@ impl Session {
         if yes { Answer::Yes } else { Answer::No }
     }
 
-    /// Asks for a line of text on the terminal, when there is one.
-    pub fn ask_text(question: &str) -> Option<String> {
-        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-            return None;
-        }
-        eprint!("{} ", visible(question));
-        let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer).ok()?;
-        Some(answer.trim().to_owned())
-    }
-
     /// Does something with an index. When that is signed by keys that nobody confirmed yet, a person is asked once, and it is done again.
     pub fn with_index<T, E: Into<Failure>>(
         options: &mut Options,

@@ -106,7 +106,7 @@ fn packages(
         return Ok(first);
     }
     let list = |question: &str| -> Vec<String> {
-        let answer = Session::ask_text(question).unwrap_or_default();
+        let answer = session.ask_for(question).unwrap_or_default();
         answer.split([' ', ',']).filter(|word| !word.is_empty()).map(str::to_owned).collect()
     };
     let hosts = list("Which hosts may it reach? (HOST or HOST:PORT, separated by spaces; nothing for none)");
