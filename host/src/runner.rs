@@ -223,10 +223,7 @@ impl Program {
             Ok(Reply::Refused(refusal)) if refusal.code == Refusal::CANCELLED => Err(Failure::Stopped(Stop::Cancelled)),
             Ok(Reply::Refused(refusal)) => Err(Failure::Tool(refusal.into_tool_error())),
             Ok(Reply::Gone(why)) => Err(gone(&why)),
-            Err(stop) => {
-                sent.give_up();
-                Err(Failure::Stopped(stop))
-            }
+            Err(stop) => Err(Failure::Stopped(stop)),
         };
         Ok(Outcome { result, log: log.finish() })
     }

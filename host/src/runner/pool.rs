@@ -57,11 +57,6 @@ impl Runners {
         };
         slot.open(program).await
     }
-
-    /// Ends the processes of what is not run any more.
-    pub fn retain(&self, wanted: impl Fn(&str) -> bool) {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner).retain(|identity, _| wanted(identity));
-    }
 }
 
 impl Slot {

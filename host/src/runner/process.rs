@@ -233,13 +233,22 @@ async fn feed(mut stdin: ChildStdin, mut requests: mpsc::Receiver<Vec<u8>>) {
     }
 }
 
-/// A request that was sent.
+/// A request that was sent. Dropping it before the answer has come gives the call up: asks the pack to stop, and sees to it that it does,
+/// without making anybody wait.
 pub(super) struct Sent {
     id: u64,
     shared: Arc<Shared>,
     requests: mpsc::Sender<Vec<u8>>,
-    answer: oneshot::Receiver<Reply>,
+    /// Taken when the answer has come.
+    answer: Option<oneshot::Receiver<Reply>>,
     pub(super) log: CallLog,
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        let (Some(answer), Ok(executor)) = (self.answer.take(), tokio::runtime::Handle::try_current()) else { return };
+        executor.spawn(give_up(self.id, Arc::clone(&self.shared), self.requests.clone(), answer));
+    }
 }
 
 impl Process {
@@ -326,7 +335,7 @@ impl Process {
         };
         if sent {
             let (shared, requests) = (Arc::clone(shared), self.requests.clone());
-            return Ok(Sent { id, shared, requests, answer: receiver, log });
+            return Ok(Sent { id, shared, requests, answer: Some(receiver), log });
         }
         shared.take(id);
         Err(self.why())
@@ -337,34 +346,37 @@ impl Sent {
     /// Waits for the answer.
     pub(super) async fn answer(&mut self) -> Reply {
         let ended = || Reply::Gone(self.shared.why.get().cloned().unwrap_or_default());
+        let Some(answer) = &mut self.answer else { return ended() };
         let reply = tokio::select! {
             biased;
-            reply = &mut self.answer => reply.unwrap_or_else(|_| ended()),
+            reply = answer => reply.unwrap_or_else(|_| ended()),
             // It ended between the request and the moment when its waiting calls were told.
             () = self.shared.gone.cancelled() => ended(),
         };
+        self.answer = None;
         *lock(&self.shared.used) = Instant::now();
         reply
     }
+}
 
-    /// Gives the call up: asks the pack to stop, and sees to it that it does, without making anybody wait.
-    pub(super) fn give_up(self) {
-        tokio::spawn(async move {
-            let Self { id, shared, requests, mut answer, .. } = self;
-            let cancel = serde_json::to_vec(&Request::new(None, "cancel", serde_json::json!({ "id": id })));
-            if let Some(frame) = cancel.ok().and_then(|text| frame::encode(&text, MAX_FRAME).ok()) {
-                let _ = tokio::time::timeout(GRACE, requests.send(frame)).await;
-            }
-            drop(requests);
-            if tokio::time::timeout(GRACE, &mut answer).await.is_ok() {
-                return;
-            }
-            shared.closing.store(true, Ordering::Relaxed);
-            let until = Instant::now() + DRAIN;
-            while Instant::now() < until && lock(&shared.waiting).len() > 1 && !shared.gone.is_cancelled() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            shared.end("a call that was given up did not stop");
-        });
+async fn give_up(
+    id: u64,
+    shared: Arc<Shared>,
+    requests: mpsc::Sender<Vec<u8>>,
+    mut answer: oneshot::Receiver<Reply>,
+) {
+    let cancel = serde_json::to_vec(&Request::new(None, "cancel", serde_json::json!({ "id": id })));
+    if let Some(frame) = cancel.ok().and_then(|text| frame::encode(&text, MAX_FRAME).ok()) {
+        let _ = tokio::time::timeout(GRACE, requests.send(frame)).await;
     }
+    drop(requests);
+    if tokio::time::timeout(GRACE, &mut answer).await.is_ok() {
+        return;
+    }
+    shared.closing.store(true, Ordering::Relaxed);
+    let until = Instant::now() + DRAIN;
+    while Instant::now() < until && lock(&shared.waiting).len() > 1 && !shared.gone.is_cancelled() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    shared.end("a call that was given up did not stop");
 }

@@ -1,7 +1,7 @@
 //! `rig inspect`: what a component is and asks for, without running it.
 
 use rig_host::install::{InstallError, Installer, Progress, inspect, reference, rig_version, store};
-use rig_specs::PackId;
+use rig_specs::{PackId, lock::Runtime};
 use serde_json::json;
 
 use super::info::{show_capabilities, show_tools};
@@ -70,6 +70,10 @@ fn read(session: &Session, target: &str) -> Result<(String, Vec<u8>), Failure> {
     };
     let project = session.project()?;
     let locked = project.locked(&id).ok_or_else(|| InstallError::NotInstalled { pack: id.clone(), nearest: None })?;
+    if locked.runtime != Runtime::Wasm {
+        return Err(Failure::new(format!("{id} is no component, but a pack for {}", locked.runtime.as_str()))
+            .with_hint(format!("`rig info {id}` shows what it is and asks for")));
+    }
     let digest = locked.integrity.ok_or_else(|| rig_host::install::LoadError::NoHash { pack: id.clone() })?;
     Ok((session.home.component(&digest).display().to_string(), store::read(&session.home, &digest)?))
 }

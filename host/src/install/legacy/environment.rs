@@ -71,7 +71,23 @@ pub(crate) fn apply(
     }
     let environment = Environment::of(project, machine)?;
     let wants = wanted(lock)?;
-    environment.make(machine)?;
+    let made = environment.make(machine)?;
+    let filled = fill(home, machine, project, (before, lock), (&environment, &wants), remove);
+    if filled.is_err() && made {
+        // What could not be filled is not left behind.
+        let _ = std::fs::remove_dir_all(&environment.folder);
+    }
+    filled
+}
+
+fn fill(
+    home: &Home,
+    machine: &Machine,
+    project: &Project,
+    (before, lock): (&Lock, &Lock),
+    (environment, wants): (&Environment, &BTreeMap<String, (String, String)>),
+    remove: bool,
+) -> Result<(), LegacyError> {
     let packages = environment.packages();
     let (mut install, mut files) = (BTreeMap::<String, (Sha256, Vec<u8>)>::new(), BTreeSet::new());
     for locked in lock.packs.values().filter(|locked| locked.runtime == Runtime::Python) {
@@ -89,13 +105,13 @@ pub(crate) fn apply(
     if !install.is_empty() || !gone.is_empty() {
         let folder = tempfile::tempdir().map_err(|error| LegacyError::io("make", &std::env::temp_dir(), error))?;
         // Everything comes from the folder: nothing is looked up.
-        let pip = Pip::new(&environment, machine, project, true)?;
+        let pip = Pip::new(environment, machine, project, true)?;
         if !install.is_empty() {
             pip.install(&install, folder.path())?;
         }
         pip.uninstall(&gone)?;
-        check(home, lock, &environment)?;
-        compile(home, machine, &environment, &files, folder.path());
+        check(home, lock, environment)?;
+        compile(home, machine, environment, &files, folder.path());
     }
     environment.remember(home, project.root())
 }

@@ -49,13 +49,23 @@ impl<'a> Pip<'a> {
         Ok(Self { environment, machine, project, offline, args })
     }
 
-    /// A command of pip that reads no configuration but what is given here.
-    fn command(&self, name: &str) -> Command {
+    /// A command of pip that reads no configuration but what is given here; with `inside` it is about the environment.
+    fn command(&self, name: &str, inside: bool) -> Command {
         let (program, rest) = self.args.split_first().map_or((OsString::new(), &[][..]), |(p, rest)| (p.clone(), rest));
         let mut pip = command(Path::new(&program), &self.machine.path);
         pip.env("PIP_CONFIG_FILE", "/dev/null").args(rest);
-        pip.arg(name).args(["--isolated", "--no-input", "--disable-pip-version-check", "--no-cache-dir"]);
-        pip.args(["--no-color", "--progress-bar", "off", "--only-binary", ":all:"]);
+        if inside {
+            pip.arg("--python").arg(self.environment.python());
+        }
+        pip.arg(name).args(["--isolated", "--no-input", "--disable-pip-version-check", "--no-cache-dir", "--no-color"]);
+        pip
+    }
+
+    /// A command that fetches wheels, from where the project says.
+    fn download(&self) -> Command {
+        let mut pip = self.command("download", false);
+        pip.args(["--progress-bar", "off", "--only-binary", ":all:"]);
+        self.places(&mut pip);
         pip
     }
 
@@ -104,8 +114,7 @@ impl<'a> Pip<'a> {
         let fixed: BTreeMap<_, _> = fixed.iter().filter(|(name, _)| *name != core::NAME && *name != package).collect();
         let lines: String = fixed.iter().map(|(name, version)| format!("{name}=={version}\n")).collect();
         fs::write(&constraints, lines).map_err(failed(&constraints))?;
-        let mut pip = self.command("download");
-        self.places(&mut pip);
+        let mut pip = self.download();
         pip.arg("--log").arg(&log).arg("--dest").arg(&wheels).arg("--constraint").arg(&constraints);
         if let Some(file) = &self.project.config().python.constraints {
             pip.arg("--constraint").arg(self.project.resolve(file));
@@ -133,8 +142,7 @@ impl<'a> Pip<'a> {
             wheel::of_file(file).map(|(name, version)| format!("{name}=={version} --hash=sha256:{}\n", sha256.hex()))
         };
         fs::write(&list, files.iter().filter_map(line).collect::<String>()).map_err(failed)?;
-        let mut pip = self.command("download");
-        self.places(&mut pip);
+        let mut pip = self.download();
         pip.args(["--no-deps", "--require-hashes"])
             .arg("--log")
             .arg(&log)
@@ -173,17 +181,16 @@ impl<'a> Pip<'a> {
             lines.push_str(&format!("{name}=={version} --hash=sha256:{}\n", sha256.hex()));
         }
         fs::write(&list, lines).map_err(failed)?;
-        let python = self.environment.python();
         let (tool, mut install) = match self.machine.uv() {
             Some(uv) => {
                 let mut install = command(&uv, &self.machine.path);
                 install.args(["--no-config", "--offline", "--quiet", "--no-cache", "pip", "install", "--python"]);
-                install.arg(&python).args(["--only-binary", ":all:", "--reinstall"]);
+                install.arg(self.environment.python()).args(["--only-binary", ":all:", "--reinstall"]);
                 ("uv", install)
             }
             None => {
-                let mut install = self.command("install");
-                install.arg("--python").arg(&python);
+                let mut install = self.command("install", true);
+                install.args(["--progress-bar", "off", "--only-binary", ":all:"]);
                 install.args(["--no-warn-script-location", "--force-reinstall", "--no-compile"]);
                 ("pip", install)
             }
@@ -198,10 +205,8 @@ impl<'a> Pip<'a> {
         if names.is_empty() {
             return Ok(());
         }
-        let (program, rest) = self.args.split_first().map_or((OsString::new(), &[][..]), |(p, rest)| (p.clone(), rest));
-        let mut pip = command(Path::new(&program), &self.machine.path);
-        pip.env("PIP_CONFIG_FILE", "/dev/null").args(rest).arg("--python").arg(self.environment.python());
-        pip.args(["uninstall", "--isolated", "--no-input", "--disable-pip-version-check", "--yes"]).args(names);
+        let mut pip = self.command("uninstall", true);
+        pip.arg("--yes").args(names);
         let ran = command::run(pip).map_err(|error| LegacyError::Tool { tool: "pip", why: error.to_string() })?;
         if ran.ok { Ok(()) } else { Err(LegacyError::Tool { tool: "pip", why: last_error(&ran.stderr) }) }
     }

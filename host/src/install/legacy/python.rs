@@ -104,10 +104,10 @@ impl Environment {
         Ok(Self { folder, interpreter: Interpreter::probe(&program, machine)? })
     }
 
-    /// Makes the environment when it is not there.
-    pub(super) fn make(&self, machine: &Machine) -> Result<(), LegacyError> {
+    /// Makes the environment when it is not there. Says whether it did.
+    pub(super) fn make(&self, machine: &Machine) -> Result<bool, LegacyError> {
         if is_environment(&self.folder) {
-            return Ok(());
+            return Ok(false);
         }
         let program = &self.interpreter.program;
         let (tool, mut make) = match machine.uv() {
@@ -127,7 +127,7 @@ impl Environment {
         let failed = |why: String| LegacyError::Tool { tool, why };
         let ran = command::run(make).map_err(|error| failed(error.to_string()))?;
         if ran.ok {
-            return Ok(());
+            return Ok(true);
         }
         let said = if ran.stderr.trim().is_empty() { ran.stdout } else { ran.stderr };
         Err(failed(crate::words::plain(said.lines().next().unwrap_or_default())))
