@@ -255,6 +255,11 @@ impl Project {
     }
 }
 
+/// The files that say which packs a project has, apart from its history. A change writes the last of them first.
+pub(crate) fn files_with_packs(root: &Path) -> [PathBuf; 3] {
+    [root.join(commit::CONFIG), root.join(commit::LOCK), commit::journal_path(root)]
+}
+
 /// Keeps others from changing rig's files of a project while they are read, where that is possible.
 pub(crate) fn hold_shared(root: &Path) -> Option<File> {
     commit::shared(root, &mut |_| {}).ok().flatten()

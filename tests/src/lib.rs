@@ -7,6 +7,7 @@
 //! - [`Gateway`]: a running `rig serve`, and plain HTTP to it. [`Talk`]: `rig serve mcp` over its pipes. [`Clients`]: the official MCP clients and other outside programs.
 //! - [`sdk`]: the services' official SDKs, to hold what a pack sends against what they send.
 //! - [`described`]: the services' descriptions of their APIs, to hold it against them.
+//! - [`Strace`]: kills rig at any system call.
 //! - [`packs`]: components and indexes to install, good and bad. [`guest`]: packs that do what a test writes down in text.
 //! - [`console`]: the commands of the documentation and what it says they print.
 //!
@@ -31,6 +32,7 @@ mod output;
 mod project;
 mod run;
 mod signed_index;
+mod strace;
 mod talk;
 mod tls;
 mod upstream;
@@ -53,6 +55,7 @@ pub use output::Output;
 pub use project::{Project, files};
 pub use run::{Child, Run};
 pub use signed_index::{SignedIndex, Snapshot};
+pub use strace::{Call, Strace};
 pub use talk::Talk;
 pub use tls::Flaw;
 pub use upstream::Upstream;

@@ -7,6 +7,7 @@ pub mod call;
 pub mod completions;
 pub mod doctor;
 pub mod export;
+pub mod gc;
 pub mod index;
 pub mod info;
 pub mod init;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use notify::{RecursiveMode, Watcher as _};
-use rig_specs::PackId;
+use rig_specs::{PackId, Sha256};
 use tokio::sync::mpsc;
 
 use super::{Gateway, rgp::Rendered};
@@ -185,7 +185,10 @@ impl Gateway {
                     generation = live.generation,
                     "serving the changed project"
                 );
+                let used = used(&live).chain(used(&old)).collect::<BTreeSet<_>>();
                 self.live.store(Arc::new(live));
+                // Calls go on with the old version for a while; what only older ones used may be removed from the store now.
+                self.home.release(|digest| used.contains(digest));
                 self.changed.send_modify(|count| *count += 1);
                 self.metrics.reload(true);
                 None
@@ -197,6 +200,11 @@ impl Gateway {
             }
         }
     }
+}
+
+/// The components of a version.
+fn used(live: &Live) -> impl Iterator<Item = Sha256> {
+    live.caller.snapshot().tools().map(|tool| tool.pack.verified.digest)
 }
 
 fn packs(live: &Live) -> usize {

@@ -52,6 +52,7 @@ impl Plan {
     /// When the store or the project cannot be written, or another rig changed one of the packs in the meantime. The project is
     /// as it was, then.
     pub fn commit(mut self, root: &Path, on_wait: &mut dyn FnMut(&Path)) -> Result<Committed, InstallError> {
+        store::used_by(&self.home, root)?;
         // A component that nobody names does no harm, so the store comes before the lock that names it.
         for pack in &mut self.packs {
             if let Some(staged) = pack.staged.take() {
