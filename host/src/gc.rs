@@ -261,9 +261,18 @@ impl Pruning<'_> {
     /// The project that the command runs in: it is noted, what a crash left in it is cleared away, and its oldest states go.
     fn project(&mut self, root: &Path, on_wait: &mut dyn FnMut(&Path)) -> Result<(), GcError> {
         projects::note(self.home, root).map_err(GcError::io("write in", &self.home.projects()))?;
-        // Opening a project for a change completes or drops what a crash interrupted.
-        let guard = if self.options.dry_run { None } else { Some(Project::lock_for_change(root, on_wait)?) };
-        let Some(keep) = self.options.snapshots else { return Ok(()) };
+        // Opening a project for a change completes or drops what a crash interrupted. A project whose files are wrong, as in the middle
+        // of a merge, is left as it is: what it needs is found all the same.
+        let mut guard = || Project::lock_for_change(root, on_wait).map(|(_, guard)| guard);
+        let (guard, keep) = match (self.options.snapshots, self.options.dry_run) {
+            (Some(keep), false) => (Some(guard()?), keep),
+            (Some(keep), true) => (None, keep),
+            (None, false) => {
+                drop(guard());
+                return Ok(());
+            }
+            (None, true) => return Ok(()),
+        };
         let root = root.canonicalize().map_err(GcError::io("find", root))?;
         for path in snapshots::beyond(&root, keep) {
             let Some((size, age)) = fs::symlink_metadata(&path).ok().map(|found| (found.len(), self.age(&found))) else {

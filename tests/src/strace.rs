@@ -22,17 +22,21 @@ const CHANGING: &[&str] = &[
 /// Calls that open a file: only those that may make or empty it change anything.
 const OPENING: &[&str] = &["open", "openat", "openat2"];
 
-/// How far the number of a call may be off in another run, nearest first.
-const OFFSETS: [isize; 11] = [0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5];
+/// How far the number of a call without a path may be off in another run, nearest first.
+const OFFSETS: [isize; 9] = [0, 1, -1, 2, -2, 3, -3, 4, -4];
+/// How often all of them are tried.
+const ROUNDS: usize = 6;
 
 /// One call of a run that can change what is on the disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     /// Its name.
     pub name: String,
-    /// Which of its name it is, from 1: as strace counts, in its thread. Of calls that serve sockets too, there may be some more or
-    /// fewer in another run.
-    pub nth: usize,
+    /// The path that it is about, when that is the same in every run.
+    path: Option<String>,
+    /// Which of its name and that path it is, from 1: as strace counts, in its thread. Without a path, which of its name; then there may
+    /// be some more or fewer in another run, because a network wakes a process as often as it likes.
+    nth: usize,
     /// Its name and paths, with what is random in them left out.
     pub what: String,
     /// Which it is of those that say the same, from 1.
@@ -112,23 +116,30 @@ impl Strace {
         let log = project.root().join("tmp/strace-kill");
         let rig = artifacts::rig();
         let mut instead = Vec::new();
-        for offset in OFFSETS {
+        let tries = if call.path.is_some() { vec![0; 3] } else { OFFSETS.repeat(ROUNDS) };
+        for offset in tries {
             let Some(nth) = call.nth.checked_add_signed(offset).filter(|nth| *nth > 0) else { continue };
             let (traced, injected) =
                 (format!("trace={}", call.name), format!("inject={}:signal=SIGKILL:when={nth}", call.name));
+            let mut options = vec!["-e", &traced, "-e", &injected];
+            options.extend(call.path.iter().flat_map(|path| ["-P", path]));
             restore();
             // strace ends as what it traced did.
-            let _ = self.run(project, &log, &["-e", &traced, "-e", &injected], &rig.to_string_lossy(), args).output();
+            let output = self.run(project, &log, &options, &rig.to_string_lossy(), args).output();
             let text = fs::read_to_string(&log).expect("strace wrote a log");
             let killed = text.contains("+++ killed by SIGKILL +++");
-            // Its thread may have been killed at a call that is not on the list, such as one on a socket.
+            // It may have been killed at a call that is not on the list, such as one on a socket.
             let last = calls(&text, project.root()).into_iter().next_back().filter(|last| killed && last.nth == nth);
             if last.as_ref().is_some_and(|last| (&last.what, last.occurrence) == (&call.what, call.occurrence)) {
                 return Ok(());
             }
-            instead.push(last.map_or("nothing below the root".into(), |last| last.what));
+            instead.push(match last {
+                Some(last) => last.what,
+                None if killed => "nothing below the root".to_owned(),
+                None => format!("its own end:\n{output}{text}"),
+            });
         }
-        Err(instead.join(", "))
+        Err(instead.join("; "))
     }
 }
 
@@ -140,13 +151,11 @@ fn calls(log: &str, root: &Path) -> Vec<Call> {
     // Where relative paths begin; there are none.
     let here = Regex::new(r"AT_FDCWD<[^>]*>").expect("a pattern");
     let root = root.to_str().expect("temporary paths are UTF-8");
-    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut counts: BTreeMap<(&str, &str, Option<String>), usize> = BTreeMap::new();
     let mut said: BTreeMap<String, usize> = BTreeMap::new();
     let mut found = Vec::new();
     for captures in log.lines().filter_map(|text| line.captures(text)) {
         let [thread, name, rest] = [1, 2, 3].map(|n| captures.get(n).map_or("", |found| found.as_str()));
-        let nth = counts.entry((thread, name)).or_default();
-        *nth += 1;
         let changes = !OPENING.contains(&name) || rest.contains("O_CREAT") || rest.contains("O_TRUNC");
         // What a call is about stands in front: the bytes that it writes may name paths too.
         // What it came to is not known where it was killed.
@@ -157,13 +166,26 @@ fn calls(log: &str, root: &Path) -> Vec<Call> {
         } else {
             &rest
         };
-        let paths: Vec<&str> = path.captures_iter(about).filter_map(|found| found.get(1)).map(|found| found.as_str()).collect();
-        let paths: Vec<&str> = paths.into_iter().filter_map(|path| path.strip_prefix(root)).collect();
-        if changes && !paths.is_empty() {
-            let what = random.replace_all(&format!("{name} {}", paths.join(" ")), "?").into_owned();
+        let paths = path.captures_iter(about).filter_map(|found| found.get(1)).map(|found| found.as_str());
+        let mut below = Vec::new();
+        for path in paths {
+            let nth = counts.entry((thread, name, Some(path.to_owned()))).or_default();
+            *nth += 1;
+            below.extend(path.strip_prefix(root).map(|short| (path, short, *nth)));
+        }
+        let nth = counts.entry((thread, name, None)).or_default();
+        *nth += 1;
+        if changes && !below.is_empty() {
+            let short: Vec<&str> = below.iter().map(|(_, short, _)| *short).collect();
+            let what = random.replace_all(&format!("{name} {}", short.join(" ")), "?").into_owned();
             let occurrence = said.entry(what.clone()).or_default();
             *occurrence += 1;
-            found.push(Call { name: name.to_owned(), nth: *nth, what, occurrence: *occurrence });
+            // strace finds renames by none of their two paths.
+            let (path, nth) = match below.iter().find(|(path, ..)| !random.is_match(path)) {
+                Some((path, _, nth)) if !name.starts_with("rename") => (Some((*path).to_owned()), *nth),
+                _ => (None, *nth),
+            };
+            found.push(Call { name: name.to_owned(), path, nth, what, occurrence: *occurrence });
         }
     }
     found
@@ -183,14 +205,19 @@ mod tests {
 7 <... openat resumed>) = 5</r/h/.tmpAb12_9>
 7 write(5</r/h/.tmpAb1239>, "x"..., 1) = 1
 7 renameat2(AT_FDCWD</r/p>, "/r/h/fetch-xyZ123", AT_FDCWD</r/p>, "/r/h/y", RENAME_NOREPLACE) = 0
+7 openat(AT_FDCWD</r/p>, "/r/p/rig.lock", O_RDWR|O_CREAT <unfinished ...>
 "#;
-        let found: Vec<_> = calls(log, Path::new("/r")).into_iter().map(|call| (call.nth, call.what)).collect();
+        let found: Vec<_> = calls(log, Path::new("/r")).into_iter().map(|c| (c.path, c.nth, c.what, c.occurrence)).collect();
         let expected = [
-            (3, "openat /h/?"),
-            (1, "write /h/?"),
-            (2, "write /h/?"),
-            (1, "renameat2 /h/? /h/y"),
+            (None, 3, "openat /h/?", 1),
+            (None, 1, "write /h/?", 1),
+            (None, 2, "write /h/?", 2),
+            (None, 1, "renameat2 /h/? /h/y", 1),
+            (Some("/r/p/rig.lock"), 2, "openat /p/rig.lock", 1),
         ];
-        assert_eq!(found, expected.map(|(nth, what)| (nth, what.to_owned())));
+        assert_eq!(
+            found,
+            expected.map(|(path, nth, what, times)| (path.map(str::to_owned), nth, what.to_owned(), times))
+        );
     }
 }

@@ -3,7 +3,7 @@
 //! with hashes in `tests/clients/`; nothing is installed outside the target folder.
 
 mod descriptions;
-mod nginx;
+mod debian;
 
 use std::{
     env, fs,
@@ -58,7 +58,7 @@ pub(crate) fn folder(checkout: &Checkout) -> PathBuf {
 /// Installs what is missing or no longer what is pinned.
 pub(crate) fn install(checkout: &Checkout) -> Result<(), Fail> {
     GROUPS.iter().try_for_each(|group| group.install(checkout))?;
-    nginx::provide(&folder(checkout).join("nginx"))
+    debian::provide(&folder(checkout))
 }
 
 /// As [`install`] for a machine that may lack npm, Python or a network: then the reason is the outcome, unless

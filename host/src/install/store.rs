@@ -83,6 +83,12 @@ pub struct Staged {
 }
 
 impl Staged {
+    /// A file in staging that is complete. Its hash was computed while it was written.
+    #[cfg(test)]
+    pub(crate) fn of(file: NamedTempFile, sha256: Sha256) -> Self {
+        Self { file, sha256 }
+    }
+
     /// The hash of its bytes.
     #[must_use]
     pub fn sha256(&self) -> Sha256 {
@@ -138,7 +144,7 @@ fn sweep(folder: &Path) {
 }
 
 /// Moves a staged component into the store. One that is there already is kept, if it is sound.
-pub(super) fn put(home: &Home, staged: Staged) -> Result<(), StoreError> {
+pub(crate) fn put(home: &Home, staged: Staged) -> Result<(), StoreError> {
     let Staged { mut file, sha256 } = staged;
     let path = home.component(&sha256);
     let write = |source| StoreError::io("write", &path, source);

@@ -85,6 +85,16 @@ impl<'a> Scenario<'a> {
         copy(self.project, &["project", "home"], "-old", "");
     }
 
+    fn is(&self, state: &State) -> Option<Which> {
+        // What a command only removes is removed one by one.
+        let between = self.new.is_within(state) && state.is_within(&self.old);
+        match state {
+            state if *state == self.new => Some(Which::New),
+            state if *state == self.old || between => Some(Which::Old),
+            _ => None,
+        }
+    }
+
     /// Which state the project is in, by a fresh process, and whether all of it holds.
     fn which(&self) -> Result<Which, String> {
         let verified = self.project.rig(&["verify", "--json"]);
@@ -92,12 +102,8 @@ impl<'a> Scenario<'a> {
             return Err(format!("`rig verify` fails:\n{verified}"));
         }
         let state = State::of(self.project);
-        let which = match () {
-            () if state == self.new => Which::New,
-            () if state == self.old => Which::Old,
-            // What is only removed is removed one by one.
-            () if self.new.is_within(&state) && state.is_within(&self.old) => Which::Old,
-            () => return Err(format!("a third state: {state:#?}\nold: {:#?}\nnew: {:#?}", self.old, self.new)),
+        let Some(which) = self.is(&state) else {
+            return Err(format!("a third state: {state:#?}\nold: {:#?}\nnew: {:#?}", self.old, self.new));
         };
         if !self.project.has("rig.lock") {
             return Ok(which);
@@ -130,7 +136,7 @@ impl<'a> Scenario<'a> {
         let killed = self.strace.kill_at(self.project, self.args, call, &|| self.restore());
         killed.map_err(|instead| format!("it was never killed there, but at: {instead}"))?;
         let on_disk = State::of(self.project);
-        if on_disk != self.old && on_disk != self.new && !self.project.has(".rig/journal.json") {
+        if self.is(&on_disk).is_none() && !self.project.has(".rig/journal.json") {
             return Err(format!("a mixture that nothing completes: {on_disk:#?}"));
         }
         let which = self.which()?;
