@@ -211,8 +211,7 @@ pub fn run(home: &Home, options: &Options, on_wait: &mut dyn FnMut(&Path)) -> Re
         return Ok(report);
     }
     let user = home::own_id(home.root()).map_err(GcError::io("write in", home.root()))?;
-    let mut pruning =
-        Pruning { home, options, now: SystemTime::now(), user, dropped: BTreeSet::new(), report };
+    let mut pruning = Pruning { home, options, now: SystemTime::now(), user, dropped: BTreeSet::new(), report };
     // Two at once would do each other no harm, but each would report what the other removed as missing.
     let _alone = if options.dry_run { None } else { Some(alone(home, on_wait)?) };
     if let Some(root) = &options.project {
@@ -275,7 +274,8 @@ impl Pruning<'_> {
         };
         let root = root.canonicalize().map_err(GcError::io("find", root))?;
         for path in snapshots::beyond(&root, keep) {
-            let Some((size, age)) = fs::symlink_metadata(&path).ok().map(|found| (found.len(), self.age(&found))) else {
+            let Some((size, age)) = fs::symlink_metadata(&path).ok().map(|found| (found.len(), self.age(&found)))
+            else {
                 continue;
             };
             if guard.is_some() {
@@ -293,7 +293,9 @@ impl Pruning<'_> {
         for project in &needed.projects {
             self.report.projects.push(KnownProject { root: project.root.clone(), there: project.there });
             if project.there {
-                if !self.options.dry_run && let Ok(file) = File::open(&project.note) {
+                if !self.options.dry_run
+                    && let Ok(file) = File::open(&project.note)
+                {
                     hold::mark(&file);
                 }
                 continue;

@@ -13,10 +13,48 @@ use crate::{Project, Run, artifacts};
 
 /// Every call that can change what is on a disk, and those that lock. With `openat` it depends on its flags.
 const CHANGING: &[&str] = &[
-    "open", "openat", "openat2", "creat", "write", "pwrite64", "writev", "pwritev", "pwritev2", "copy_file_range",
-    "sendfile", "splice", "ftruncate", "truncate", "fallocate", "fsync", "fdatasync", "sync_file_range", "syncfs", "msync",
-    "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "unlink", "unlinkat", "rmdir", "mkdir",
-    "mkdirat", "mknod", "mknodat", "chmod", "fchmod", "fchmodat", "chown", "fchown", "fchownat", "lchown", "utimensat",
+    "open",
+    "openat",
+    "openat2",
+    "creat",
+    "write",
+    "pwrite64",
+    "writev",
+    "pwritev",
+    "pwritev2",
+    "copy_file_range",
+    "sendfile",
+    "splice",
+    "ftruncate",
+    "truncate",
+    "fallocate",
+    "fsync",
+    "fdatasync",
+    "sync_file_range",
+    "syncfs",
+    "msync",
+    "rename",
+    "renameat",
+    "renameat2",
+    "link",
+    "linkat",
+    "symlink",
+    "symlinkat",
+    "unlink",
+    "unlinkat",
+    "rmdir",
+    "mkdir",
+    "mkdirat",
+    "mknod",
+    "mknodat",
+    "chmod",
+    "fchmod",
+    "fchmodat",
+    "chown",
+    "fchown",
+    "fchownat",
+    "lchown",
+    "utimensat",
     "flock",
 ];
 /// Calls that open a file: only those that may make or empty it change anything.
@@ -63,12 +101,17 @@ impl Strace {
             None if unpacked.join("bin/strace").is_file() => {
                 let libraries = fs::read_dir(unpacked.join("lib")).ok()?.flatten().map(|entry| entry.path());
                 let libraries = libraries.filter(|path| path.is_dir()).collect::<Vec<_>>();
-                Some(Self { program: unpacked.join("bin/strace"), libraries: env::join_paths(libraries).ok().map(PathBuf::from) })
+                Some(Self {
+                    program: unpacked.join("bin/strace"),
+                    libraries: env::join_paths(libraries).ok().map(PathBuf::from),
+                })
             }
             None => None,
         };
         let why = match &found {
-            None => "there is no strace: `cargo xtask clients` unpacks Debian's, or `apt-get install strace`".to_owned(),
+            None => {
+                "there is no strace: `cargo xtask clients` unpacks Debian's, or `apt-get install strace`".to_owned()
+            }
             Some(strace) => {
                 // Containers may forbid it.
                 let log = project.root().join("tmp/strace-works");
@@ -207,7 +250,8 @@ mod tests {
 7 renameat2(AT_FDCWD</r/p>, "/r/h/fetch-xyZ123", AT_FDCWD</r/p>, "/r/h/y", RENAME_NOREPLACE) = 0
 7 openat(AT_FDCWD</r/p>, "/r/p/rig.lock", O_RDWR|O_CREAT <unfinished ...>
 "#;
-        let found: Vec<_> = calls(log, Path::new("/r")).into_iter().map(|c| (c.path, c.nth, c.what, c.occurrence)).collect();
+        let found: Vec<_> =
+            calls(log, Path::new("/r")).into_iter().map(|c| (c.path, c.nth, c.what, c.occurrence)).collect();
         let expected = [
             (None, 3, "openat /h/?", 1),
             (None, 1, "write /h/?", 1),

@@ -2,8 +2,8 @@
 //! schemathesis, and of the services that the packs talk to the official SDKs and the published descriptions. What is installed is pinned
 //! with hashes in `tests/clients/`; nothing is installed outside the target folder.
 
-mod descriptions;
 mod debian;
+mod descriptions;
 
 use std::{
     env, fs,

@@ -23,7 +23,9 @@ impl Pruning<'_> {
             self.report.kept.components += 1;
             self.report.kept.size += entry.found.len();
             if needed.digests.contains(&digest) {
-                if !self.options.dry_run && let Ok(file) = File::open(&entry.path) {
+                if !self.options.dry_run
+                    && let Ok(file) = File::open(&entry.path)
+                {
                     // Should its project go, its time begins now.
                     hold::mark(&file);
                 }

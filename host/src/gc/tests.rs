@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
 };
 
@@ -112,21 +113,31 @@ fn what_is_in_use_stays_and_what_comes_into_use_meanwhile_is_waited_for() {
 /// gone.
 #[test]
 fn no_lock_names_a_component_that_was_pruned() {
+    const ROUNDS: usize = 200;
     let machine = Machine::new();
     let all: Vec<_> = (0..8).map(|n| machine.project(&format!("p{n}"), "")).collect();
     let options = Options { older_than: Duration::ZERO, ..Machine::options() };
     let (mut found, mut lost) = (0, 0);
+    let done = AtomicBool::new(false);
+    let prune = || {
+        let mut removed = 0;
+        while !done.load(Ordering::Relaxed) {
+            removed += machine.gc(&options).removed.len();
+        }
+        removed
+    };
     thread::scope(|scope| {
-        let pruning: Vec<_> = (0..2).map(|_| scope.spawn(|| (0..150).map(|_| machine.gc(&options)).collect::<Vec<_>>())).collect();
+        let pruning = [scope.spawn(&prune), scope.spawn(&prune)];
         let installing: Vec<_> = all
             .iter()
-            .map(|root| {
+            .enumerate()
+            .map(|(n, root)| {
                 let home = Home::new(machine.home.root().to_path_buf());
                 scope.spawn(move || {
                     let (mut found, mut lost) = (0, 0);
-                    for round in 0..60 {
-                        // As an install of something that another project put there and gave up.
-                        let bytes = format!("component {}", round % 5);
+                    for round in 0..ROUNDS {
+                        // In turns, so that nobody needs it, and it is there or has just been removed.
+                        let bytes = format!("component {n} {}", round % 2);
                         let digest = Sha256::of(bytes.as_bytes());
                         let mut made = tempfile::NamedTempFile::new_in(home.staging()).unwrap();
                         io::Write::write_all(&mut made, bytes.as_bytes()).unwrap();
@@ -150,10 +161,42 @@ fn no_lock_names_a_component_that_was_pruned() {
             let (there, gone) = thread.join().unwrap();
             (found, lost) = (found + there, lost + gone);
         }
-        let removed: usize = pruning.into_iter().flat_map(|thread| thread.join().unwrap()).map(|r| r.removed.len()).sum();
+        done.store(true, Ordering::Relaxed);
+        let removed: usize = pruning.into_iter().map(|thread| thread.join().unwrap()).sum();
         assert!(removed > 0, "the control: something was pruned meanwhile");
     });
-    assert_eq!((found, lost), (8 * 60, 0));
+    assert_eq!((found, lost), (8 * ROUNDS, 0));
+}
+
+/// The same, step by step: an install begins and ends between the first look at what the projects need and the last one.
+#[test]
+fn what_an_install_writes_after_the_first_look_is_seen_by_the_last() {
+    let machine = Machine::new();
+    let mut both = ["one", "two"].map(|name| machine.project(name, "").canonicalize().unwrap());
+    // The projects are looked at in the order of their notes. The second one's lock is a pipe, at which the look waits for us.
+    let order: Vec<_> = projects::known(&machine.home).unwrap().into_iter().filter_map(|known| known.root).collect();
+    both.sort_by_key(|root| order.iter().position(|other| other == root));
+    let [installing, waiting] = both;
+    let pipe = waiting.join("rig.lock");
+    fs::remove_file(&pipe).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (digest, path) = machine.component("installed");
+    let report = thread::scope(|scope| {
+        let gc = scope.spawn(|| machine.gc(&Machine::options()));
+        // Opens as soon as the look is there.
+        let first = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+        let home = Home::new(machine.home.root().to_path_buf());
+        crate::install::store::read(&home, &digest).unwrap();
+        File::open(&path).unwrap().set_modified(SystemTime::now() - LONG).unwrap();
+        fs::write(installing.join("rig.lock"), digest.to_string()).unwrap();
+        drop(home);
+        // The last look is not to wait.
+        fs::remove_file(&pipe).unwrap();
+        fs::write(&pipe, "").unwrap();
+        drop(first);
+        gc.join().unwrap()
+    });
+    assert_eq!((report.removed, report.problems, path.exists()), (vec![], vec![], true));
 }
 
 #[test]
@@ -167,7 +210,10 @@ fn a_project_that_cannot_be_read_keeps_every_component() {
     let report = machine.gc(&Machine::options());
     assert_eq!((report.removed.len(), path.exists()), (0, true));
     let problem = &report.problems[0];
-    assert!(problem.problem.contains("p/rig.lock") && problem.problem.contains("no component was removed"), "{problem:?}");
+    assert!(
+        problem.problem.contains("p/rig.lock") && problem.problem.contains("no component was removed"),
+        "{problem:?}"
+    );
     assert!(problem.hint.contains("rm '"), "{problem:?}");
 
     fs::remove_dir(root.join("rig.lock")).unwrap();
@@ -208,7 +254,8 @@ fn compiled_code_goes_with_its_component_or_its_settings() {
     machine.project("p", &digest.to_string());
     let used = machine.compiled(&digest, "0123456789abcdef");
     File::open(&used).unwrap().set_modified(SystemTime::now() - LONG / 2).unwrap();
-    let (other, orphan) = (machine.compiled(&digest, "00000000000000ff"), machine.compiled(&Sha256::of(b"y"), "0123456789abcdef"));
+    let (other, orphan) =
+        (machine.compiled(&digest, "00000000000000ff"), machine.compiled(&Sha256::of(b"y"), "0123456789abcdef"));
     let foreign = old(&machine.home.compiled().join("notes.cwasm"), "x");
     assert_eq!(machine.kinds(&Machine::options()), [Kind::Compiled, Kind::Compiled]);
     assert_eq!([&used, &other, &orphan, &foreign].map(|path| path.exists()), [true, false, false, true]);
@@ -279,7 +326,8 @@ fn only_what_is_rigs_own_is_touched() {
 #[test]
 fn builds_of_an_sdk_that_nobody_uses_go() {
     let machine = Machine::new();
-    let (first, second) = (machine.home.build(&Sha256::of(b"1")).unwrap(), machine.home.build(&Sha256::of(b"2")).unwrap());
+    let (first, second) =
+        (machine.home.build(&Sha256::of(b"1")).unwrap(), machine.home.build(&Sha256::of(b"2")).unwrap());
     for (folder, used) in [&first, &second] {
         fs::create_dir(folder.join("release")).unwrap();
         fs::write(folder.join("release/lib"), "12345").unwrap();

@@ -30,7 +30,10 @@ impl State {
         let varies = Regex::new(r#"(\w+_at|digest)("?): "[^"]*""#).unwrap();
         let mut found = BTreeMap::new();
         let snapshots = project.dir().join(".rig/snapshots");
-        for path in [project.dir().join("rig.lock"), project.dir().join("rig.yaml")].into_iter().chain(files(&snapshots).into_keys()) {
+        for path in [project.dir().join("rig.lock"), project.dir().join("rig.yaml")]
+            .into_iter()
+            .chain(files(&snapshots).into_keys())
+        {
             if let Ok(text) = fs::read_to_string(&path) {
                 let name = path.file_name().unwrap().to_str().unwrap().to_owned();
                 found.insert(name, varies.replace_all(&text, "$1$2: ?").into_owned());
@@ -70,7 +73,13 @@ struct Scenario<'a> {
 
 impl<'a> Scenario<'a> {
     /// The project is in the old state. Runs the command once undisturbed, to know the new one and the calls.
-    fn new(strace: &'a Strace, project: &'a Project, args: &'a [&'a str], again: &'a [&'a str], tool: &'a str) -> (Self, Vec<Call>) {
+    fn new(
+        strace: &'a Strace,
+        project: &'a Project,
+        args: &'a [&'a str],
+        again: &'a [&'a str],
+        tool: &'a str,
+    ) -> (Self, Vec<Call>) {
         let old = State::of(project);
         copy(project, &["project", "home"], "", "-old");
         let calls = strace.calls(project, args);
@@ -118,7 +127,8 @@ impl<'a> Scenario<'a> {
     /// All files, after a `rig gc` some hours later.
     fn left(&self) -> Vec<String> {
         let then = SystemTime::now() - Duration::from_hours(3);
-        let everything = || ["project", "home"].into_iter().flat_map(|name| files(&self.project.root().join(name)).into_keys());
+        let everything =
+            || ["project", "home"].into_iter().flat_map(|name| files(&self.project.root().join(name)).into_keys());
         for path in everything() {
             fs::File::open(path).unwrap().set_modified(then).unwrap();
         }
@@ -339,7 +349,8 @@ fn pruning() {
     }
     let args = ["gc", "--snapshots", "1"];
     let (scenario, calls) = Scenario::new(&strace, &project, &args, &args, "two.probe.run");
-    let removed = calls.iter().filter(|call| call.what.starts_with("unlink ")).map(|call| &call.what).collect::<Vec<_>>();
+    let removed =
+        calls.iter().filter(|call| call.what.starts_with("unlink ")).map(|call| &call.what).collect::<Vec<_>>();
     for name in ["/sha256/", "/staging/", "/compiled/?", "/compiled/0", "/snapshots/000001", "/home/projects/"] {
         assert!(removed.iter().any(|what| what.contains(name)), "{name}: {removed:#?}");
     }

@@ -65,6 +65,7 @@ impl Program {
 
     fn is_on_this_machine(&self) -> bool {
         let path = env::var_os("PATH").unwrap_or_default();
-        Path::new("/").join(self.path).exists() || env::split_paths(&path).any(|folder| folder.join(self.name).is_file())
+        Path::new("/").join(self.path).exists()
+            || env::split_paths(&path).any(|folder| folder.join(self.name).is_file())
     }
 }

@@ -21,8 +21,7 @@ pub fn run(session: &Session, args: &Gc) -> Result<u8, Failure> {
         return Err(Failure::usage("--snapshots is about a project, and there is none here")
             .with_hint("run it in the project's folder, or name that with --project"));
     }
-    let options =
-        Options { older_than: args.older_than, dry_run: args.dry_run, project, snapshots: args.snapshots };
+    let options = Options { older_than: args.older_than, dry_run: args.dry_run, project, snapshots: args.snapshots };
     let report = gc::run(&session.home, &options, &mut |lock| {
         session.ui.note(&format!("another rig is at work; waiting for {}", lock.display()));
     })?;
@@ -61,7 +60,12 @@ fn show(session: &Session, report: &Report) {
         (false, true) => format!("would free {freed}: {things}. Nothing was changed (--dry-run)."),
         (false, false) => format!("freed {freed}: {things}"),
     });
-    session.ui.note(&format!("kept {} ({}) for {}", count(components, "component"), size(bytes), count(there, "project")));
+    session.ui.note(&format!(
+        "kept {} ({}) for {}",
+        count(components, "component"),
+        size(bytes),
+        count(there, "project")
+    ));
     if in_use > 0 {
         session.ui.note(&format!("{} no project needs, but a running rig uses: run `rig gc` again later", in_use));
     }
