@@ -45,7 +45,7 @@ impl Needed {
             Ok(known) => known,
             Err(error) => {
                 let problem = format!("cannot read {}: {error}", home.projects().display());
-                needed.unknown(problem, "check its owner and permissions".into());
+                needed.unknown(&problem, "check its owner and permissions".into());
                 return needed;
             }
         };
@@ -55,7 +55,7 @@ impl Needed {
                     "remove it with `rm '{}'`; the project is noted again by the next `rig install` in it",
                     note.display()
                 );
-                needed.unknown(format!("{} is damaged: it should name a project", note.display()), hint);
+                needed.unknown(&format!("{} is damaged: it should name a project", note.display()), hint);
                 continue;
             };
             match needed.look(&root, without) {
@@ -65,14 +65,14 @@ impl Needed {
                         "make it readable; or when the project is given up, remove its note: rm '{}'",
                         note.display()
                     );
-                    needed.unknown(format!("cannot read {}: {error}", path.display()), hint);
+                    needed.unknown(&format!("cannot read {}: {error}", path.display()), hint);
                 }
             }
         }
         needed
     }
 
-    fn unknown(&mut self, problem: String, hint: String) {
+    fn unknown(&mut self, problem: &str, hint: String) {
         let problem = format!("{problem}; no component was removed, because some project may need it");
         self.unknown.push(Problem { problem, hint });
     }
@@ -148,7 +148,7 @@ mod tests {
             (String::new(), false),
         ];
         for (text, found) in cases {
-            assert_eq!(digests(text.as_bytes()).eq(found.then_some(one)), true, "{text}");
+            assert!(digests(text.as_bytes()).eq(found.then_some(one)), "{text}");
         }
     }
 }

@@ -127,7 +127,7 @@ fn no_lock_names_a_component_that_was_pruned() {
         removed
     };
     thread::scope(|scope| {
-        let pruning = [scope.spawn(&prune), scope.spawn(&prune)];
+        let pruning = [scope.spawn(prune), scope.spawn(prune)];
         let installing: Vec<_> = all
             .iter()
             .enumerate()
