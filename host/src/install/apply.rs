@@ -74,6 +74,7 @@ impl Plan {
         on_wait: &mut dyn FnMut(&Path),
         write: impl FnOnce(&ChangeLock, &Project, &Next, &Change) -> Result<bool, ProjectError>,
     ) -> Result<Committed, InstallError> {
+        store::used_by(&self.home, root)?;
         // A component that nobody names does no harm, so the store comes before the lock that names it.
         for pack in &mut self.packs {
             if let Some(staged) = pack.staged.take() {

@@ -74,6 +74,7 @@ impl Installer<'_> {
         options: &Options,
         progress: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Vec<RestoredPack>, InstallError> {
+        store::used_by(&self.home, project.root())?;
         let mut all = Vec::new();
         for (id, locked) in packs {
             let restored = match load_pack(&self.home, locked) {
