@@ -3,20 +3,28 @@
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, future::BoxFuture};
 use url::Url;
 
-use super::{Download, Downloader, net::NoAnswer};
+use super::{
+    Download, Downloader,
+    net::{NoAnswer, Rest},
+};
 use crate::egress::{Error, Gate};
 
 impl Downloader for Gate {
-    fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Download, NoAnswer>> {
+    fn download<'a>(&'a self, url: &'a Url, rest: Option<&'a Rest>) -> BoxFuture<'a, Result<Download, NoAnswer>> {
         async move {
-            let answer = Self::download(self, url).await.map_err(|error| {
+            let answer = Self::download(self, url, rest).await.map_err(|error| {
                 let hint = error.hint().map(str::to_owned);
                 NoAnswer { why: why(error), hint }
             })?;
+            // A weak one says that two versions mean the same, not that they are the same bytes.
+            let strong = answer.etag.as_deref().filter(|etag| etag.starts_with('"'));
+            let validator = strong.or(answer.last_modified.as_deref()).map(str::to_owned);
             Ok(Download {
                 status: answer.status,
                 content_length: answer.length,
                 content_type: answer.content_type.clone(),
+                content_range: answer.content_range.clone(),
+                validator,
                 url: answer.url.clone(),
                 body: answer.into_stream().map_err(why).boxed(),
             })

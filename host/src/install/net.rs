@@ -12,17 +12,22 @@ use futures_util::{
 use url::Url;
 
 use super::bundle::{self, Bundle};
+pub use crate::egress::Rest;
+
+mod body;
+pub(super) use body::Body;
 
 /// How much of a local file is read at once.
 const CHUNK: usize = 64 << 10;
 
 /// Fetches over the network. The only implementation that dials is the egress gate's.
 pub trait Downloader: Send + Sync {
-    /// Asks for a URL (https, or http on loopback) and returns the beginning of the answer, redirects followed.
+    /// Asks for a URL (https, or http on loopback) and returns the beginning of the answer, redirects followed. With `rest`, only for
+    /// that; who cannot do so answers with the whole.
     ///
     /// # Errors
     /// Why there is no answer.
-    fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Download, NoAnswer>>;
+    fn download<'a>(&'a self, url: &'a Url, rest: Option<&'a Rest>) -> BoxFuture<'a, Result<Download, NoAnswer>>;
 
     /// What the program carries itself.
     fn bundle(&self) -> Option<&Bundle> {
@@ -47,6 +52,10 @@ pub struct Download {
     pub content_length: Option<u64>,
     /// `Content-Type`.
     pub content_type: Option<String>,
+    /// `Content-Range`, of a part.
+    pub content_range: Option<String>,
+    /// What tells this version of the file from others byte by byte: a strong `ETag`, else `Last-Modified`.
+    pub validator: Option<String>,
     /// Where it came from in the end: what relative URLs in it are relative to.
     pub url: Url,
     /// The body, in pieces. An error is a sentence.
@@ -71,6 +80,14 @@ pub enum NetError {
         why: String,
         /// What to do next, where that can be said.
         hint: Option<String>,
+    },
+    /// An answer that comes too slowly to be waited for.
+    #[error("{url} is too slow: {why}")]
+    Slow {
+        /// The URL.
+        url: Url,
+        /// What came in which time.
+        why: String,
     },
     /// An answer that is not a success.
     #[error("cannot fetch {url}: the server answered with status {status}")]
@@ -98,6 +115,7 @@ impl NetError {
             Self::Failed { .. } => {
                 Some("check the address, and run it again; if it stays so, tell whoever keeps the server".into())
             }
+            Self::Slow { .. } => Some("check the connection, and run it again; what came is kept".into()),
             Self::Status { .. } => Some("check the URL, and try again later".into()),
         }
     }
@@ -105,6 +123,16 @@ impl NetError {
 
 /// Opens a URL for reading.
 pub(super) async fn open(downloader: &dyn Downloader, url: &Url, offline: bool) -> Result<Download, NetError> {
+    open_rest(downloader, url, offline, None).await
+}
+
+/// Opens a URL for reading what is not here yet. The answer may be the whole: its status says so.
+pub(super) async fn open_rest(
+    downloader: &dyn Downloader,
+    url: &Url,
+    offline: bool,
+    rest: Option<&Rest>,
+) -> Result<Download, NetError> {
     if url.scheme() == "file" {
         return open_file(url);
     }
@@ -115,6 +143,8 @@ pub(super) async fn open(downloader: &dyn Downloader, url: &Url, offline: bool) 
             status: 200,
             content_length: Some(bytes.len() as u64),
             content_type: None,
+            content_range: None,
+            validator: None,
             url: url.clone(),
             body: stream::once(async { Ok(Bytes::from(bytes)) }).boxed(),
         });
@@ -124,8 +154,8 @@ pub(super) async fn open(downloader: &dyn Downloader, url: &Url, offline: bool) 
     }
     let failed = |why, hint| NetError::Failed { url: url.clone(), why, hint };
     super::source::check_url(url).map_err(|why| failed(why, None))?;
-    let download = downloader.download(url).await.map_err(|answer| failed(answer.why, answer.hint))?;
-    if download.status != 200 {
+    let download = downloader.download(url, rest).await.map_err(|answer| failed(answer.why, answer.hint))?;
+    if download.status != 200 && !(download.status == 206 && rest.is_some()) {
         return Err(NetError::Status { url: url.clone(), status: download.status });
     }
     Ok(download)
@@ -155,6 +185,8 @@ fn open_file(url: &Url) -> Result<Download, NetError> {
         status: 200,
         content_length: Some(metadata.len()),
         content_type: None,
+        content_range: None,
+        validator: None,
         url: url.clone(),
         body: body.boxed(),
     })
@@ -208,7 +240,7 @@ pub(crate) mod fake {
     }
 
     impl Downloader for Fake {
-        fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Download, NoAnswer>> {
+        fn download<'a>(&'a self, url: &'a Url, _: Option<&'a Rest>) -> BoxFuture<'a, Result<Download, NoAnswer>> {
             self.asked.fetch_add(1, Ordering::SeqCst);
             let answer = self.answers.lock().unwrap().get(url.as_str()).cloned();
             let answer = answer.or_else(|| self.rest.lock().unwrap().map(|status| (status, None, Vec::new())));
@@ -222,6 +254,8 @@ pub(crate) mod fake {
                     status,
                     content_length: None,
                     content_type: content_type.map(Into::into),
+                    content_range: None,
+                    validator: None,
                     url: url.clone(),
                     body,
                 })
@@ -231,6 +265,6 @@ pub(crate) mod fake {
 
     /// Runs a future that never waits for anything outside.
     pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
     }
 }

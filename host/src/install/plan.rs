@@ -121,21 +121,18 @@ impl Plan {
         &self.consent
     }
 
-    /// The components that are new to the project, with their digests, for those who compile them before the plan is committed.
-    ///
-    /// # Errors
-    /// When a component cannot be read, or was changed since it was fetched.
-    pub fn components(&self) -> Result<Vec<(Sha256, Vec<u8>)>, store::StoreError> {
+    /// The components that are new to the project, with their digests, for those who compile them before the plan is committed. Each is
+    /// read when it is its turn, so that no more than one need be in memory; it is an error when it was changed since it was fetched.
+    pub fn components(&self) -> impl Iterator<Item = Result<(Sha256, Vec<u8>), store::StoreError>> {
         let new = self.packs.iter().filter(|pack| pack.action != Action::Keep);
-        let read = |pack: &Planned| {
+        new.map(|pack| {
             let digest = pack.inspected.sha256;
             let bytes = match &pack.staged {
                 Some(staged) => staged.read()?,
                 None => store::read(&self.home, &digest)?,
             };
             Ok((digest, bytes))
-        };
-        new.map(read).collect()
+        })
     }
 }
 
@@ -203,7 +200,7 @@ impl<'a> Planner<'a> {
 
     /// A component as a part of the plan.
     fn planned(&self, found: Component) -> Result<Planned, InstallError> {
-        let inspected = inspect::inspect(&found.bytes, &self.installer.rig)
+        let inspected = inspect::inspect(&found.bytes(&self.installer.home)?, &self.installer.rig)
             .map_err(|error| InstallError::Inspect { what: words::plain(&found.what), error })?;
         let info = &inspected.pack.manifest.pack;
         let previous = self.project.locked(&info.id).cloned();

@@ -6,6 +6,7 @@ use std::{
     io::{self, Read as _},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    thread,
     time::{Duration, SystemTime},
 };
 
@@ -13,6 +14,8 @@ use rig_specs::Sha256;
 use tempfile::NamedTempFile;
 
 use crate::home::{Home, private_dir};
+
+pub(super) mod parts;
 
 /// The largest component that is installed or loaded. Components with a whole language runtime inside have about 20 MiB.
 pub const MAX_COMPONENT: u64 = 256 << 20;
@@ -53,7 +56,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+    pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { action, path: path.to_path_buf(), source }
     }
 
@@ -103,8 +106,7 @@ impl Staged {
 /// A new, empty file in staging; what a crash left there long ago is removed.
 pub(super) fn stage(home: &Home) -> Result<NamedTempFile, StoreError> {
     let folder = home.staging();
-    make_folders(home)?;
-    sweep(&folder);
+    prepare(home)?;
     let new = tempfile::Builder::new().prefix(STAGED).tempfile_in(&folder);
     let file = new.map_err(|error| StoreError::io("write in", &folder, error))?;
     // Tells other processes that the file is in use. Where there are no locks, its age must do.
@@ -112,10 +114,13 @@ pub(super) fn stage(home: &Home) -> Result<NamedTempFile, StoreError> {
     Ok(file)
 }
 
-fn make_folders(home: &Home) -> Result<(), StoreError> {
+/// Makes the folders, and removes from staging what crashes left there long ago.
+pub(super) fn prepare(home: &Home) -> Result<(), StoreError> {
     for folder in [home.staging(), home.store()] {
         private_dir(&folder).map_err(|error| StoreError::io("use", &folder, error))?;
     }
+    sweep(&home.staging());
+    parts::sweep(&home.staging());
     Ok(())
 }
 
@@ -135,18 +140,30 @@ fn sweep(folder: &Path) {
     }
 }
 
-/// Moves a staged component into the store. One that is there already is kept, if it is sound.
-pub(super) fn put(home: &Home, staged: Staged) -> Result<(), StoreError> {
-    let path = home.component(&staged.sha256);
-    if read(home, &staged.sha256).is_ok() {
+/// Moves staged components into the store. Those that are there already are kept, if they are sound.
+pub(super) fn put_all(home: &Home, staged: Vec<Staged>) -> Result<(), StoreError> {
+    let new: Vec<Staged> = staged.into_iter().filter(|one| read(home, &one.sha256).is_err()).collect();
+    let write = |sha256: &Sha256, source| StoreError::io("write", &home.component(sha256), source);
+    let sync = |one: &Staged| {
+        let file = one.file.as_file();
+        file.set_permissions(Permissions::from_mode(0o444)).and_then(|()| file.sync_all())
+    };
+    // Beside each other: a disk writes many files in hardly more time than one.
+    let synced: Vec<io::Result<()>> = thread::scope(|scope| {
+        let threads: Vec<_> = new.iter().map(|one| scope.spawn(move || sync(one))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))).collect()
+    });
+    for (one, synced) in new.iter().zip(synced) {
+        synced.map_err(|error| write(&one.sha256, error))?;
+    }
+    if new.is_empty() {
         return Ok(());
     }
-    let write = |source| StoreError::io("write", &path, source);
-    let file = staged.file;
-    file.as_file().set_permissions(Permissions::from_mode(0o444)).map_err(write)?;
-    file.as_file().sync_all().map_err(write)?;
-    file.persist(&path).map_err(|error| write(error.error))?;
-    File::open(home.store()).and_then(|folder| folder.sync_all()).map_err(write)
+    for Staged { file, sha256 } in new {
+        file.persist(home.component(&sha256)).map_err(|error| write(&sha256, error.error))?;
+    }
+    let store = home.store();
+    File::open(&store).and_then(|folder| folder.sync_all()).map_err(|error| StoreError::io("write", &store, error))
 }
 
 /// The bytes of a component, hashed while they are read.
@@ -183,6 +200,10 @@ mod tests {
         let mut file = stage(home).unwrap();
         file.write_all(bytes).unwrap();
         Staged { file, sha256: Sha256::of(bytes) }
+    }
+
+    fn put(home: &Home, staged: Staged) -> Result<(), StoreError> {
+        put_all(home, vec![staged])
     }
 
     #[test]

@@ -15,26 +15,50 @@ use super::{
     choose::{artifacts, releases},
     other_bytes,
 };
-use crate::install::{
-    InstallError, LoadError, LoadedIndex, Progress,
-    fetch::{self, Expected, FetchError},
-    index::IndexError,
-    restore::source_url,
-    source::Wanted,
-    store::{self, MAX_COMPONENT, Staged},
+use crate::{
+    home::Home,
+    install::{
+        InstallError, Installer, LoadError, LoadedIndex, Progress,
+        fetch::{self, Event, Expected, Fetcher},
+        index::IndexError,
+        restore::source_url,
+        source::Wanted,
+        store::{self, MAX_COMPONENT, Staged, StoreError},
+    },
 };
+
+/// A component that is wanted: where it may be, and what was said about it.
+pub(super) struct Sought {
+    /// How a person would name it.
+    what: String,
+    urls: Vec<Url>,
+    expected: Expected,
+    /// As it will stand in the lock; nothing for the place that turns out to have it.
+    source: Option<String>,
+    publisher: Option<Publisher>,
+    newer: Option<Version>,
+    origin: Option<Origin>,
+    from_index: bool,
+}
 
 /// A component to be inspected, and what was said about it.
 pub(super) struct Component {
     /// How a person would name it.
     pub(super) what: String,
     pub(super) staged: Option<Staged>,
-    pub(super) bytes: Vec<u8>,
+    pub(super) sha256: Sha256,
     pub(super) source: String,
     pub(super) publisher: Option<Publisher>,
     pub(super) newer: Option<Version>,
     pub(super) origin: Option<Origin>,
     pub(super) from_index: bool,
+}
+
+impl Component {
+    /// Its bytes. What is inspected is what was hashed, whatever happened to the file in between.
+    pub(super) fn bytes(&self, home: &Home) -> Result<Vec<u8>, StoreError> {
+        self.staged.as_ref().map_or_else(|| store::read(home, &self.sha256), Staged::read)
+    }
 }
 
 impl Planner<'_> {
@@ -60,8 +84,8 @@ impl Planner<'_> {
         let staged = self.stage(&bytes, &fail)?;
         Ok(Component {
             what,
+            sha256: staged.sha256,
             staged: Some(staged),
-            bytes,
             source,
             publisher: None,
             newer: None,
@@ -76,38 +100,52 @@ impl Planner<'_> {
         Ok(Staged { file, sha256: Sha256::of(bytes) })
     }
 
-    pub(super) async fn url(&self, url: &Url, sha256: Sha256) -> Result<Component, InstallError> {
-        let expected = Expected { sha256, size: None };
-        let (staged, bytes, place) = self.bytes(url.as_str(), std::slice::from_ref(url), expected).await?;
-        let source = place.unwrap_or_else(|| url.clone()).into();
-        let what = url.to_string();
-        Ok(Component { what, staged, bytes, source, publisher: None, newer: None, origin: None, from_index: false })
+    /// What a URL names.
+    pub(super) fn url(url: &Url, sha256: Sha256) -> Sought {
+        Sought {
+            what: url.to_string(),
+            urls: vec![url.clone()],
+            expected: Expected { sha256, size: None },
+            source: None,
+            publisher: None,
+            newer: None,
+            origin: None,
+            from_index: false,
+        }
     }
 
-    /// The bytes with that hash: those of the store when they are sound, else fetched.
-    async fn bytes(
-        &self,
-        what: &str,
-        urls: &[Url],
-        expected: Expected,
-    ) -> Result<(Option<Staged>, Vec<u8>, Option<Url>), InstallError> {
-        let home = &self.installer.home;
-        if let Ok(bytes) = store::read(home, &expected.sha256) {
-            return Ok((None, bytes, None));
-        }
-        let report = |received, total| (self.progress)(Progress { what, received, total });
-        let fetched =
-            fetch::fetch(self.installer.downloader, home, urls, expected, self.options.offline(), &report).await;
-        let fail = |error| InstallError::Fetch { what: crate::words::plain(what), error };
-        let (staged, place) = fetched.map_err(fail)?;
-        let bytes = fs::read(staged.file.path())
-            .map_err(|error| fail(FetchError::Write { url: place.clone(), why: error.to_string() }))?;
-        // What is inspected is what was hashed, whatever happened to the file in between.
-        let found = Sha256::of(&bytes);
-        if found != staged.sha256 {
-            return Err(fail(FetchError::Hash { url: place, expected: staged.sha256, found }));
-        }
-        Ok((Some(staged), bytes, Some(place)))
+    /// The components with those hashes: those of the store when they are sound, all others fetched at once. None is held in memory.
+    pub(super) async fn obtain(&self, sought: Vec<Sought>) -> Result<Vec<Component>, InstallError> {
+        let Installer { home, downloader, .. } = self.installer;
+        let (offline, progress) = (self.options.offline(), self.progress);
+        let fetcher = &Fetcher { downloader: *downloader, home, offline, progress };
+        let there = |sought: Sought| {
+            let there = store::read(home, &sought.expected.sha256).is_ok();
+            if !there {
+                progress(Progress { what: &sought.what, event: Event::Planned(sought.expected.size) });
+            }
+            (sought, there)
+        };
+        let sought: Vec<(Sought, bool)> = sought.into_iter().map(there).collect();
+        let obtain = |(sought, there): (Sought, bool)| async move {
+            let Sought { what, urls, expected, .. } = &sought;
+            let fetched = if there { None } else { Some(fetcher.fetch(what, urls, *expected).await) };
+            let fetched = fetched.transpose();
+            let fetched = fetched.map_err(|error| InstallError::Fetch { what: crate::words::plain(what), error })?;
+            let (staged, place) = fetched.unzip();
+            let place = place.or_else(|| urls.first().cloned()).map(String::from);
+            Ok(Component {
+                what: sought.what,
+                staged,
+                sha256: sought.expected.sha256,
+                source: sought.source.or(place).unwrap_or_default(),
+                publisher: sought.publisher,
+                newer: sought.newer,
+                origin: sought.origin,
+                from_index: sought.from_index,
+            })
+        };
+        fetch::all(sought.into_iter().map(obtain)).await
     }
 
     pub(in crate::install) async fn index(&mut self) -> Result<&LoadedIndex, IndexError> {
@@ -120,7 +158,7 @@ impl Planner<'_> {
     }
 
     /// A release of the index.
-    pub(super) async fn release(&self, id: &PackId, version: &Version) -> Result<Component, InstallError> {
+    pub(super) fn release(&self, id: &PackId, version: &Version) -> Result<Sought, InstallError> {
         let Some(loaded) = &self.index else { return Err(IndexError::NotConfigured.into()) };
         let release = releases(&loaded.index, id)?.get(version);
         let none = || InstallError::NoVersion {
@@ -131,15 +169,14 @@ impl Planner<'_> {
         let release = release.ok_or_else(none)?;
         let urls = artifacts(&loaded.base, release)?;
         let expected = Expected { sha256: release.sha256, size: Some(release.size) };
-        let (staged, bytes, place) = self.bytes(id.as_str(), &urls, expected).await?;
-        let source = place.or_else(|| urls.first().cloned()).map(String::from).unwrap_or_default();
         let publisher = loaded.index.packs.get(id).and_then(|pack| pack.publisher.clone());
         let origin = Some(loaded.origin());
-        Ok(Component { what: id.to_string(), staged, bytes, source, publisher, newer: None, origin, from_index: true })
+        let what = id.to_string();
+        Ok(Sought { what, urls, expected, source: None, publisher, newer: None, origin, from_index: true })
     }
 
     /// An installed pack that was named again: the index must not disagree, and the store must have it.
-    pub(super) async fn keep(&self, locked: &LockedPack) -> Result<Component, InstallError> {
+    pub(super) fn keep(&self, locked: &LockedPack) -> Result<Sought, InstallError> {
         let (id, loaded) = (&locked.pack_id, self.index.as_ref());
         let hash = locked.integrity.ok_or_else(|| LoadError::NoHash { pack: id.clone() })?;
         let releases = loaded.and_then(|loaded| loaded.index.packs.get(id)?.wasm.as_ref());
@@ -154,9 +191,8 @@ impl Planner<'_> {
         urls.extend(locked.source.as_deref().and_then(|source| source_url(self.project, source)));
         let newer = releases.and_then(|releases| releases.newest()).map(|(version, _)| version.clone());
         let newer = newer.filter(|newer| *newer > locked.version);
-        let (staged, bytes, _) = self.bytes(id.as_str(), &urls, Expected { sha256: hash, size: locked.size }).await?;
-        let source = locked.source.clone().unwrap_or_default();
-        let origin = locked.origin.clone();
-        Ok(Component { what: id.to_string(), staged, bytes, source, publisher: None, newer, origin, from_index: false })
+        let (what, expected) = (id.to_string(), Expected { sha256: hash, size: locked.size });
+        let (source, origin) = (Some(locked.source.clone().unwrap_or_default()), locked.origin.clone());
+        Ok(Sought { what, urls, expected, source, publisher: None, newer, origin, from_index: false })
     }
 }
