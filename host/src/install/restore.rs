@@ -132,7 +132,9 @@ impl Installer<'_> {
         // The index is asked only when the place in the lock does not help. One that cannot be read knows no place.
         let loaded = index.get_or_init(|| async { self.index(project, options).await.ok() }).await;
         let mut urls = loaded.as_ref().map(|loaded| places(loaded, locked, sha256)).unwrap_or_default();
-        urls.retain(|url| source.as_ref() != Some(url));
+        // The same place, however its path is spelt.
+        let spelt = |url: &Url| Url::parse(url.as_str()).ok();
+        urls.retain(|url| source.as_ref().and_then(spelt) != spelt(url));
         if let Some(next) = urls.first() {
             (fetcher.progress)(Progress { what, event: Event::NextPlace { error: &first, next } });
         }

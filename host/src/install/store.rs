@@ -21,6 +21,8 @@ pub(super) mod parts;
 pub const MAX_COMPONENT: u64 = 256 << 20;
 /// How old a file in staging must be to be taken for one that a crash left behind.
 const STALE: Duration = Duration::from_hours(1);
+/// How many files are synced beside each other: a disk writes several in hardly more time than one.
+const SYNCED: usize = 16;
 /// The beginning of the names in staging; others are left alone.
 const STAGED: &str = "fetch-";
 
@@ -148,13 +150,14 @@ pub(super) fn put_all(home: &Home, staged: Vec<Staged>) -> Result<(), StoreError
         let file = one.file.as_file();
         file.set_permissions(Permissions::from_mode(0o444)).and_then(|()| file.sync_all())
     };
-    // Beside each other: a disk writes many files in hardly more time than one.
-    let synced: Vec<io::Result<()>> = thread::scope(|scope| {
-        let threads: Vec<_> = new.iter().map(|one| scope.spawn(move || sync(one))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))).collect()
-    });
-    for (one, synced) in new.iter().zip(synced) {
-        synced.map_err(|error| write(&one.sha256, error))?;
+    for some in new.chunks(SYNCED) {
+        thread::scope(|scope| {
+            let threads: Vec<_> = some.iter().map(|one| (one, scope.spawn(move || sync(one)))).collect();
+            threads.into_iter().try_for_each(|(one, thread)| {
+                let synced = thread.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
+                synced.map_err(|error| write(&one.sha256, error))
+            })
+        })?;
     }
     if new.is_empty() {
         return Ok(());
