@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use rig_tests::{Child, IndexServer, Project, files, guest::Guest, packs};
+use rig_tests::{Child, IndexServer, Project, files, packs};
 use serde_json::json;
 
 /// How many processes run at once.
@@ -16,13 +16,14 @@ const PACKS: usize = 12;
 /// On two busy cores, the last one may wait for all others.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-fn ids() -> Vec<String> {
-    (0..PACKS).map(|number| format!("pack-{number}")).collect()
+fn ids(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("p{number:03}")).collect()
 }
 
-/// An index of small packs, over loopback HTTP.
-fn offered(project: &Project) -> IndexServer {
-    let components: Vec<Vec<u8>> = ids().iter().map(|id| Guest::new(id).build()).collect();
+/// An index of packs that do what echo does, over loopback HTTP.
+fn offered(project: &Project, ids: &[String]) -> IndexServer {
+    let echo = packs::built("echo");
+    let components: Vec<Vec<u8>> = ids.iter().map(|id| packs::renamed(&echo, id)).collect();
     packs::index_of(&project.index_dir(), &components);
     IndexServer::start(&project.index_dir())
 }
@@ -51,18 +52,18 @@ fn nothing_is_left_over(home: &Path, projects: &[PathBuf]) {
 fn is_whole(project: &Project, home: &str, ids: &[String]) {
     project.run(["verify", "--deep"]).env("RIG_HOME", home).timeout(PATIENCE).output().ok();
     for id in ids {
-        let output = project.run(["call", &format!("{id}.probe.run"), "{}"]).env("RIG_HOME", home).output();
-        assert_eq!(output.ok().json()["ok"], json!(true), "{id}");
+        let call = project.run(["call", &format!("{id}.message.send"), r#"{"message":"x"}"#]).env("RIG_HOME", home);
+        assert_eq!(call.output().output(), json!({ "message": "x" }), "{id}");
     }
 }
 
 #[test]
 fn thirty_two_installs_in_one_project_all_succeed() {
     let project = Project::empty();
-    let server = offered(&project);
+    let ids = ids(PACKS);
+    let server = offered(&project, &ids);
     project.set_index(&server.url(packs::INDEX));
     // Each pack by two or three processes, alone and beside others.
-    let ids = ids();
     let spawn = |number: usize| {
         let (one, other) = (&ids[number % PACKS], &ids[(number * 5 + 1) % PACKS]);
         let names: &[&String] = if number.is_multiple_of(3) { &[one, other] } else { &[one] };
@@ -82,10 +83,8 @@ fn thirty_two_installs_in_one_project_all_succeed() {
 #[test]
 fn thirty_two_different_packs_at_once_are_thirty_two_entries() {
     let project = Project::empty();
-    let ids: Vec<String> = (0..AT_ONCE).map(|number| format!("pack-{number}")).collect();
-    let components: Vec<Vec<u8>> = ids.iter().map(|id| Guest::new(id).build()).collect();
-    packs::index_of(&project.index_dir(), &components);
-    let server = IndexServer::start(&project.index_dir());
+    let ids = ids(AT_ONCE);
+    let server = offered(&project, &ids);
     project.set_index(&server.url(packs::INDEX));
     let spawn = |id: &String| project.run(["install", "--yes", id]).timeout(PATIENCE).spawn();
     all_succeed(ids.iter().map(spawn).collect());
@@ -97,10 +96,10 @@ fn thirty_two_different_packs_at_once_are_thirty_two_entries() {
 #[test]
 fn thirty_two_projects_that_share_a_store_all_succeed() {
     let shared = Project::empty();
-    let server = offered(&shared);
+    let ids = ids(PACKS);
+    let server = offered(&shared, &ids);
     let home = shared.home().to_str().unwrap().to_owned();
     let projects: Vec<Project> = (0..AT_ONCE).map(|_| Project::empty()).collect();
-    let ids = ids();
     let of = |number: usize| [0, 1, 5].map(|step| ids[(number + step) % PACKS].clone());
     let spawn = |(number, project): (usize, &Project)| {
         project.set_index(&server.url(packs::INDEX));

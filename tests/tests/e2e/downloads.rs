@@ -198,7 +198,7 @@ fn a_mirror_that_fails_is_followed_by_the_next() {
         (Reply::raw(""), "cannot fetch [URL]: 127.0.0.1 broke off".into()),
         (Reply::new(200, vec![7; size]), format!("[URL] is not what it should be: it should have {wanted}, but has {other}")),
         (Reply::new(200, vec![7; size + 1]), format!("[URL] is not what it should be: it should have {wanted} and {size} bytes, but has {} bytes", size + 1)),
-        (Reply::zeros(1 << 40), format!("and {size} bytes, but has {} bytes", 1_u64 << 40)),
+        (Reply::zeros(1 << 40), format!("[URL] is not what it should be: it should have {wanted} and {size} bytes, but has {} bytes", 1_u64 << 40)),
         (Reply::endless(), format!("[URL] is not what it should be: it should have {wanted} and {size} bytes, but has ")),
         (
             Reply::new(302, "").header("Location", "http://example.com/echo.wasm"),
@@ -340,8 +340,8 @@ fn progress_is_shown_on_a_terminal_and_nowhere_else() {
     }
     let on_a_terminal = |flag: &str| {
         drop(fs::remove_dir_all(project.home().join("store")));
-        let command = format!("stty cols 100; {} install {flag}", rig_tests::rig_path().display());
-        project.run_other(&script).args(["-qec", &command, "/dev/null"]).output().ok().stdout.clone()
+        let command = format!("stty rows 24 cols 100; {} install {flag}", rig_tests::rig_path().display());
+        project.run_other(&script).env("TERM", "xterm").args(["-qec", &command, "/dev/null"]).output().ok().stdout.clone()
     };
     let shown = on_a_terminal("");
     for text in ["echo", "github", "KiB/", "of 2 packs"] {
