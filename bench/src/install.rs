@@ -47,7 +47,8 @@ pub(crate) fn measure(packs: &Packs, scratch: &Scratch) -> Result<Vec<Figure>, F
     }
     let server = Server::files(&packs.dir)?;
     let folder = tempfile::tempdir()?;
-    let bench = Install { files: files(packs)?, at: format!("http://{}", server.address), folder: folder.path(), scratch };
+    let bench =
+        Install { files: files(packs)?, at: format!("http://{}", server.address), folder: folder.path(), scratch };
     let first = bench.install()?;
     let compiled = bench.compiled()?;
     let (mut installs, mut references) = (Vec::new(), Vec::new());

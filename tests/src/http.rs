@@ -146,7 +146,8 @@ impl Reply {
     /// A file with a mark for its version, as static servers answer for it: the rest of it, when that is asked for of that version.
     #[must_use]
     pub fn file(request: &Recorded, bytes: &[u8], etag: &str) -> Self {
-        let from = request.header("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+        let from =
+            request.header("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
         let same = request.header("if-range").is_none_or(|mark| mark == etag);
         let reply = match from.filter(|from: &usize| same && *from < bytes.len()) {
             None => Self::new(200, bytes),

@@ -196,15 +196,36 @@ fn a_mirror_that_fails_is_followed_by_the_next() {
         (Reply::html(503, "no"), format!("{status} 503")),
         (Reply::html(429, "no"), format!("{status} 429")),
         (Reply::raw(""), "cannot fetch [URL]: 127.0.0.1 broke off".into()),
-        (Reply::new(200, vec![7; size]), format!("[URL] is not what it should be: it should have {wanted}, but has {other}")),
-        (Reply::new(200, vec![7; size + 1]), format!("[URL] is not what it should be: it should have {wanted} and {size} bytes, but has {} bytes", size + 1)),
-        (Reply::zeros(1 << 40), format!("[URL] is not what it should be: it should have {wanted} and {size} bytes, but has {} bytes", 1_u64 << 40)),
-        (Reply::endless(), format!("[URL] is not what it should be: it should have {wanted} and {size} bytes, but has ")),
+        (
+            Reply::new(200, vec![7; size]),
+            format!("[URL] is not what it should be: it should have {wanted}, but has {other}"),
+        ),
+        (
+            Reply::new(200, vec![7; size + 1]),
+            format!(
+                "[URL] is not what it should be: it should have {wanted} and {size} bytes, but has {} bytes",
+                size + 1
+            ),
+        ),
+        (
+            Reply::zeros(1 << 40),
+            format!(
+                "[URL] is not what it should be: it should have {wanted} and {size} bytes, but has {} bytes",
+                1_u64 << 40
+            ),
+        ),
+        (
+            Reply::endless(),
+            format!("[URL] is not what it should be: it should have {wanted} and {size} bytes, but has "),
+        ),
         (
             Reply::new(302, "").header("Location", "http://example.com/echo.wasm"),
             "cannot fetch [URL]: http is used on this machine only".into(),
         ),
-        (Reply::new(302, "").header("Location", "ftp://127.0.0.1/"), "cannot fetch [URL]: it is neither https nor http".into()),
+        (
+            Reply::new(302, "").header("Location", "ftp://127.0.0.1/"),
+            "cannot fetch [URL]: it is neither https nor http".into(),
+        ),
     ];
     for (reply, why) in cases {
         let (project, servers) = mirrored(2);
@@ -248,9 +269,14 @@ fn when_every_mirror_fails_one_error_names_each_with_its_reason() {
     let before = project.state();
     let output = project.rig(&["install", "echo", "--yes"]);
     output.fails_with(1).says("`echo`: none of its 3 places has it:").explains(&["tell the publisher"]);
-    for (server, why) in servers.iter().zip(["the server answered with status 503", "is not what it should be", "broke off"]) {
+    for (server, why) in
+        servers.iter().zip(["the server answered with status 503", "is not what it should be", "broke off"])
+    {
         let url = server.url(&file());
-        assert!(output.stderr.lines().any(|line| line.starts_with("  ") && line.contains(&url) && line.contains(why)), "{output}");
+        assert!(
+            output.stderr.lines().any(|line| line.starts_with("  ") && line.contains(&url) && line.contains(why)),
+            "{output}"
+        );
     }
     assert_eq!((project.state(), staging(&project)), (before, Vec::new()));
 }
@@ -341,7 +367,14 @@ fn progress_is_shown_on_a_terminal_and_nowhere_else() {
     let on_a_terminal = |flag: &str| {
         drop(fs::remove_dir_all(project.home().join("store")));
         let command = format!("stty rows 24 cols 100; {} install {flag}", rig_tests::rig_path().display());
-        project.run_other(&script).env("TERM", "xterm").args(["-qec", &command, "/dev/null"]).output().ok().stdout.clone()
+        project
+            .run_other(&script)
+            .env("TERM", "xterm")
+            .args(["-qec", &command, "/dev/null"])
+            .output()
+            .ok()
+            .stdout
+            .clone()
     };
     let shown = on_a_terminal("");
     for text in ["echo", "github", "KiB/", "of 2 packs"] {

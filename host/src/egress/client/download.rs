@@ -3,7 +3,9 @@
 
 use bytes::Bytes;
 use futures_util::Stream;
-use http::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE};
+use http::header::{
+    CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
+};
 use url::Url;
 
 use super::{

@@ -215,38 +215,42 @@ fn interrupted_downloads_go_on_and_what_does_not_belong_together_is_fetched_anew
         ("it ends early", vec![but(plain(GOOD), |answer| first_bytes(answer, 4)), good()], &["a", "a 4-"]),
         ("another version since", vec![cut(file(EVIL, V1), 4), file(GOOD, V2)], &["a", "a 4- if \"v1\""]),
         ("the same mark on other bytes", vec![cut(file(EVIL, V1), 4), good(), good()], &["a", "a 4- if \"v1\"", "a"]),
-        ("a part from elsewhere", vec![cut(good(), 4), range("bytes 5-9/10", b"56789"), good()], &[
-            "a",
-            "a 4- if \"v1\"",
-            "a",
-        ]),
-        ("a part of another file", vec![cut(good(), 4), range("bytes 4-11/12", b"456789xx"), good()], &[
-            "a",
-            "a 4- if \"v1\"",
-            "a",
-        ]),
-        ("a part of a part", vec![cut(good(), 4), range("bytes 4-7/10", b"4567"), good()], &[
-            "a",
-            "a 4- if \"v1\"",
-            "a",
-        ]),
-        ("a part of another length", vec![cut(good(), 4), range("bytes 4-9/10", b"45678"), good()], &[
-            "a",
-            "a 4- if \"v1\"",
-            "a",
-        ]),
-        ("a part that does not say which", vec![cut(good(), 4), range("", b"456789"), good()], &[
-            "a",
-            "a 4- if \"v1\"",
-            "a",
-        ]),
+        (
+            "a part from elsewhere",
+            vec![cut(good(), 4), range("bytes 5-9/10", b"56789"), good()],
+            &["a", "a 4- if \"v1\"", "a"],
+        ),
+        (
+            "a part of another file",
+            vec![cut(good(), 4), range("bytes 4-11/12", b"456789xx"), good()],
+            &["a", "a 4- if \"v1\"", "a"],
+        ),
+        (
+            "a part of a part",
+            vec![cut(good(), 4), range("bytes 4-7/10", b"4567"), good()],
+            &["a", "a 4- if \"v1\"", "a"],
+        ),
+        (
+            "a part of another length",
+            vec![cut(good(), 4), range("bytes 4-9/10", b"45678"), good()],
+            &["a", "a 4- if \"v1\"", "a"],
+        ),
+        (
+            "a part that does not say which",
+            vec![cut(good(), 4), range("", b"456789"), good()],
+            &["a", "a 4- if \"v1\"", "a"],
+        ),
         ("nothing there any more", vec![cut(good(), 4), status(416), good()], &["a", "a 4- if \"v1\"", "a"]),
     ];
     for (name, steps, requests) in cases {
         let setup = setup();
         setup.serve("a", steps);
         let (staged, _) = setup.fetch(&["https://a/x"], of(GOOD)).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!((setup.asked(), staged.read().unwrap()), (requests.iter().map(ToString::to_string).collect(), GOOD.into()), "{name}");
+        assert_eq!(
+            (setup.asked(), staged.read().unwrap()),
+            (requests.iter().map(ToString::to_string).collect(), GOOD.into()),
+            "{name}"
+        );
         drop(staged);
         assert!(setup.staging().is_empty(), "{name}: {:?}", setup.staging());
     }
@@ -273,11 +277,26 @@ fn a_place_that_fails_is_followed_by_the_next_and_it_is_said_why() {
         ("no connection", vec![], "cannot fetch https://a/x: connection refused".into(), &["a", "b"]),
         ("404", vec![status(404)], "cannot fetch https://a/x: the server answered with status 404".into(), &["a", "b"]),
         ("503", vec![status(503)], "cannot fetch https://a/x: the server answered with status 503".into(), &["a", "b"]),
-        ("a part of nothing", vec![range("bytes 0-9/10", GOOD)], "cannot fetch https://a/x: the server answered with status 206".into(), &["a", "b"]),
-        ("other bytes", vec![file(EVIL, V1)], format!("https://a/x is not what it should be: it should have {wanted}, but has {evil}"), &["a", "b"]),
+        (
+            "a part of nothing",
+            vec![range("bytes 0-9/10", GOOD)],
+            "cannot fetch https://a/x: the server answered with status 206".into(),
+            &["a", "b"],
+        ),
+        (
+            "other bytes",
+            vec![file(EVIL, V1)],
+            format!("https://a/x is not what it should be: it should have {wanted}, but has {evil}"),
+            &["a", "b"],
+        ),
         ("another length", vec![long()], wrong(11), &["a", "b"]),
         ("more than it says", vec![endless()], wrong(20), &["a", "b"]),
-        ("it breaks at once", vec![cut(file(GOOD, V1), 0)], "cannot fetch https://a/x: connection reset".into(), &["a", "b"]),
+        (
+            "it breaks at once",
+            vec![cut(file(GOOD, V1), 0)],
+            "cannot fetch https://a/x: connection reset".into(),
+            &["a", "b"],
+        ),
     ];
     for (name, steps, why, requests) in cases {
         let setup = setup();
@@ -326,13 +345,19 @@ fn nobody_is_asked_for_ever() {
     let error = setup.fetch(&["https://a/x"], of(GOOD)).unwrap_err();
     let found = Sha256::of(b"xxxx456789");
     let wanted = Sha256::of(GOOD);
-    assert_eq!(error.to_string(), format!("https://a/x is not what it should be: it should have {wanted}, but has {found}"));
+    assert_eq!(
+        error.to_string(),
+        format!("https://a/x is not what it should be: it should have {wanted}, but has {found}")
+    );
     assert_eq!((setup.asked().len(), setup.staging()), (4, Vec::new()));
 
     let setup = self::setup();
     setup.serve("a", (0..100).flat_map(|_| [cut(file(GOOD, V1), 4), range("bytes 5-9/10", b"56789")]).collect());
     let error = setup.fetch(&["https://a/x"], of(GOOD)).unwrap_err();
-    assert_eq!(error.to_string(), "cannot fetch https://a/x: the server was asked for the bytes from 4 on and sent others");
+    assert_eq!(
+        error.to_string(),
+        "cannot fetch https://a/x: the server was asked for the bytes from 4 on and sent others"
+    );
     assert_eq!((setup.asked().len(), error.hint().is_some()), (4, true));
 }
 

@@ -53,9 +53,7 @@ impl Body {
         };
         match self.pace.add(began.elapsed(), piece.len()) {
             Ok(()) => Some(Ok(piece)),
-            Err(received) => {
-                Some(Err(slow(format!("only {received} bytes came in {} seconds", WINDOW.as_secs()))))
-            }
+            Err(received) => Some(Err(slow(format!("only {received} bytes came in {} seconds", WINDOW.as_secs())))),
         }
     }
 }

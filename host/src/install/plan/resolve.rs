@@ -173,9 +173,8 @@ impl Planner<'_> {
             };
             let mut surprised = false;
             let keys = chosen.iter().map(|(id, version)| (id.clone(), version.clone()));
-            let keys: Vec<(PackId, Version)> = keys
-                .filter(|key| !learnt.ready.contains_key(key) && self.changes(ask, &key.0, &key.1))
-                .collect();
+            let keys: Vec<(PackId, Version)> =
+                keys.filter(|key| !learnt.ready.contains_key(key) && self.changes(ask, &key.0, &key.1)).collect();
             let sought = keys.iter().map(|(id, version)| self.sought(ask, id, version));
             let components = self.obtain(sought.collect::<Result<_, _>>()?).await?;
             for (key, component) in keys.into_iter().zip(components) {
