@@ -134,7 +134,7 @@ impl Install<'_> {
         curl.args(["--silent", "--fail"]).current_dir(&folder);
         for (file, (sha256, _)) in &self.files {
             curl.arg("--remote-name").arg(format!("{}/{file}", self.at));
-            sums.push_str(&format!("{}  {file}\n", sha256.hex()));
+            sums += &[&sha256.hex(), "  ", file.as_str(), "\n"].concat();
         }
         fs::write(folder.join("sums"), sums)?;
         let mut hash = Command::new("sha256sum");

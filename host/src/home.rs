@@ -5,6 +5,7 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use rig_specs::Sha256;
@@ -100,9 +101,8 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
         // Made by an older umask: close it. This fails for a folder of somebody else, as it should.
         fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
     }
-    // Only root can enter a closed folder of somebody else, who could open it again. A new file has the owner that this process
-    // has; comparing needs no call that the standard library lacks.
-    let own = tempfile::tempfile_in(path)?.metadata()?.uid();
+    // Only root can enter a closed folder of somebody else, who could open it again.
+    let own = own_id(path)?;
     if own != metadata.uid() {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
@@ -110,6 +110,16 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Who this process is. A new file has its owner; asking for that once needs no call that the standard library lacks.
+fn own_id(folder: &Path) -> io::Result<u32> {
+    static OWN: OnceLock<u32> = OnceLock::new();
+    if let Some(own) = OWN.get() {
+        return Ok(*own);
+    }
+    let own = tempfile::tempfile_in(folder)?.metadata()?.uid();
+    Ok(*OWN.get_or_init(|| own))
 }
 
 /// The 32 random bytes in a file of a private folder, made when there is none. The file appears whole, for this user only, and is

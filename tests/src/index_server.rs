@@ -103,17 +103,17 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 async fn answer(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let origin = Origin { scheme: "http", host: None };
-    serve(stream, &origin, None, |request| std::future::ready(shared.reply(request))).await
+    serve(stream, &origin, None, |request| std::future::ready(shared.reply(&request))).await
 }
 
 impl Shared {
-    fn reply(&self, request: Recorded) -> Reply {
+    fn reply(&self, request: &Recorded) -> Reply {
         let path = request.path().to_owned();
         lock(&self.requests).push(request.clone());
         let file = fs::read(self.dir.join(path.trim_start_matches('/')));
         let change = lock(&self.changes).get(&path).cloned();
         match (change, file) {
-            (Some(change), file) => change(&request, file.unwrap_or_default()),
+            (Some(change), file) => change(request, file.unwrap_or_default()),
             (None, Ok(bytes)) => Reply::new(200, bytes),
             (None, Err(_)) => Reply::html(404, "<h1>404 Not Found</h1>"),
         }

@@ -95,7 +95,7 @@ pub enum FetchError {
 }
 
 fn listed(errors: &[FetchError]) -> String {
-    errors.iter().map(|error| format!("\n  {error}")).collect()
+    errors.iter().fold(String::new(), |listed, error| listed + "\n  " + &error.to_string())
 }
 
 impl FetchError {

@@ -115,7 +115,7 @@ impl NetError {
             Self::Failed { .. } => {
                 Some("check the address, and run it again; if it stays so, tell whoever keeps the server".into())
             }
-            Self::Slow { .. } => Some("check the connection, and run it again; what came is kept".into()),
+            Self::Slow { .. } => Some("check the connection, and run it again".into()),
             Self::Status { .. } => Some("check the URL, and try again later".into()),
         }
     }

@@ -1,6 +1,6 @@
 //! From what a person named to a plan: every pack resolved, fetched to staging, verified and inspected. The project is read only.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZero, panic::resume_unwind, thread};
 
 use rig_specs::{
     PackId, Sha256,
@@ -17,7 +17,7 @@ use super::{
     source::Request,
     store::{self, Staged},
 };
-use crate::{project::Project, words};
+use crate::{home::Home, project::Project, words};
 
 mod advice;
 mod choose;
@@ -28,6 +28,9 @@ mod resolve;
 pub use choose::similar;
 pub(super) use choose::{artifacts, releases};
 use find::Component;
+
+/// How many components are inspected beside each other, at most: each is in memory then.
+const INSPECTING: usize = 4;
 
 /// What committing a plan does with a pack.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +109,7 @@ pub struct Plan {
     pub(super) enable_new: bool,
     /// The index that was used: its place, and when it was made.
     pub(super) index: Option<(String, String)>,
-    pub(super) home: crate::home::Home,
+    pub(super) home: Home,
     /// `install` or `update`, for the history.
     pub(super) command: &'static str,
     /// The versions that were installed when the plan was made.
@@ -121,17 +124,14 @@ impl Plan {
         &self.consent
     }
 
-    /// The components that are new to the project, with their digests, for those who compile them before the plan is committed. Each is
-    /// read when it is its turn, so that no more than one need be in memory; it is an error when it was changed since it was fetched.
-    pub fn components(&self) -> impl Iterator<Item = Result<(Sha256, Vec<u8>), store::StoreError>> {
+    /// The components that are new to the project, by their digests, for those who compile them before the plan is committed. Each is read
+    /// when it is asked for, so that no more than one need be in memory; it is an error then when it was changed since it was fetched.
+    pub fn components(&self) -> impl Iterator<Item = (Sha256, impl Fn() -> Result<Vec<u8>, store::StoreError>)> {
         let new = self.packs.iter().filter(|pack| pack.action != Action::Keep);
-        new.map(|pack| {
+        new.map(move |pack| {
             let digest = pack.inspected.sha256;
-            let bytes = match &pack.staged {
-                Some(staged) => staged.read()?,
-                None => store::read(&self.home, &digest)?,
-            };
-            Ok((digest, bytes))
+            let read = move || pack.staged.as_ref().map_or_else(|| store::read(&self.home, &digest), Staged::read);
+            (digest, read)
         })
     }
 }
@@ -200,8 +200,30 @@ impl<'a> Planner<'a> {
 
     /// A component as a part of the plan.
     fn planned(&self, found: Component) -> Result<Planned, InstallError> {
-        let inspected = inspect::inspect(&found.bytes(&self.installer.home)?, &self.installer.rig)
-            .map_err(|error| InstallError::Inspect { what: words::plain(&found.what), error })?;
+        let inspected = look(&found, &self.installer.home, &self.installer.rig)?;
+        self.planned_as(found, inspected)
+    }
+
+    /// Several components as parts of the plan, looked at beside each other. As many as there are threads are in memory.
+    fn planned_all(&self, found: Vec<Component>) -> Vec<Result<Planned, InstallError>> {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let each = found.len().div_ceil(cores.min(INSPECTING)).max(1);
+        let (home, rig) = (&self.installer.home, &self.installer.rig);
+        let inspect = |some: &[Component]| some.iter().map(|found| look(found, home, rig)).collect::<Vec<_>>();
+        let inspect = &inspect;
+        let inspected: Vec<_> = thread::scope(|scope| {
+            let (first, others) = found.split_at(each.min(found.len()));
+            let threads: Vec<_> = others.chunks(each).map(|some| scope.spawn(move || inspect(some))).collect();
+            let mut inspected = inspect(first);
+            for thread in threads {
+                inspected.extend(thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            }
+            inspected
+        });
+        found.into_iter().zip(inspected).map(|(found, inspected)| self.planned_as(found, inspected?)).collect()
+    }
+
+    fn planned_as(&self, found: Component, inspected: Inspected) -> Result<Planned, InstallError> {
         let info = &inspected.pack.manifest.pack;
         let previous = self.project.locked(&info.id).cloned();
         let action = self.action(&info.id, &info.version, inspected.sha256, &found, previous.as_ref())?;
@@ -306,6 +328,11 @@ impl<'a> Planner<'a> {
         }
         all
     }
+}
+
+fn look(found: &Component, home: &Home, rig: &Version) -> Result<Inspected, InstallError> {
+    let inspected = inspect::inspect(&found.bytes(home)?, rig);
+    inspected.map_err(|error| InstallError::Inspect { what: words::plain(&found.what), error })
 }
 
 pub(super) fn other_bytes(

@@ -100,8 +100,8 @@ impl Installer<'_> {
             let what = || locked.pack_id.to_string();
             refetched.map_err(|error| InstallError::Fetch { what: what(), error })
         };
-        let fetched = fetch::all(missing.iter().map(refetch)).await?;
-        for ((locked, sha256), staged) in missing.iter().zip(&fetched) {
+        let brought = fetch::all(missing.iter().map(refetch)).await?;
+        for ((locked, sha256), staged) in missing.iter().zip(&brought) {
             let fail = |error| InstallError::Inspect { what: locked.pack_id.to_string(), error };
             let inspected = inspect::inspect(&staged.read()?, &self.rig).map_err(fail)?;
             if inspected.sha256 != *sha256 {
@@ -110,7 +110,7 @@ impl Installer<'_> {
             }
             cross_check(locked, &inspected.pack, inspected.size)?;
         }
-        store::put_all(&self.home, fetched)?;
+        store::put_all(&self.home, brought)?;
         Ok(all)
     }
 

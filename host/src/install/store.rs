@@ -5,6 +5,7 @@ use std::{
     fs::{self, File, Permissions},
     io::{self, Read as _},
     os::unix::fs::PermissionsExt as _,
+    panic::resume_unwind,
     path::{Path, PathBuf},
     thread,
     time::{Duration, SystemTime},
@@ -21,8 +22,8 @@ pub(super) mod parts;
 pub const MAX_COMPONENT: u64 = 256 << 20;
 /// How old a file in staging must be to be taken for one that a crash left behind.
 const STALE: Duration = Duration::from_hours(1);
-/// How many files are synced beside each other: a disk writes several in hardly more time than one.
-const SYNCED: usize = 16;
+/// How many threads sync files: a disk writes several in hardly more time than one.
+const SYNCING: usize = 4;
 /// The beginning of the names in staging; others are left alone.
 const STAGED: &str = "fetch-";
 
@@ -150,15 +151,14 @@ pub(super) fn put_all(home: &Home, staged: Vec<Staged>) -> Result<(), StoreError
         let file = one.file.as_file();
         file.set_permissions(Permissions::from_mode(0o444)).and_then(|()| file.sync_all())
     };
-    for some in new.chunks(SYNCED) {
-        thread::scope(|scope| {
-            let threads: Vec<_> = some.iter().map(|one| (one, scope.spawn(move || sync(one)))).collect();
-            threads.into_iter().try_for_each(|(one, thread)| {
-                let synced = thread.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
-                synced.map_err(|error| write(&one.sha256, error))
-            })
-        })?;
-    }
+    let each = new.len().div_ceil(SYNCING).max(1);
+    let sync_some =
+        |some: &[Staged]| some.iter().try_for_each(|one| sync(one).map_err(|error| write(&one.sha256, error)));
+    let sync_some = &sync_some;
+    thread::scope(|scope| {
+        let threads: Vec<_> = new.chunks(each).map(|some| scope.spawn(move || sync_some(some))).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })?;
     if new.is_empty() {
         return Ok(());
     }

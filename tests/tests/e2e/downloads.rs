@@ -242,7 +242,8 @@ fn a_mirror_that_fails_is_followed_by_the_next() {
 /// Takes as long as rig waits: half a minute.
 #[test]
 fn a_mirror_that_stands_still_or_drips_is_followed_by_the_next() {
-    let cases: [(fn(Reply) -> Reply, &str); 3] = [
+    type Slow = fn(Reply) -> Reply;
+    let cases: [(Slow, &str); 3] = [
         (|reply| reply.stall_at(1000), "is too slow: nothing came for 20 seconds"),
         (|reply| reply.trickle(100, Duration::from_secs(1)), "is too slow: only "),
         (|_| Reply::silent(), "nothing came for 30 seconds"),

@@ -106,11 +106,13 @@ pub fn precompile(session: &Session, plan: &Plan) -> Result<(), Failure> {
         return Ok(());
     }
     let sandbox = session.sandbox()?;
-    for component in components {
-        let (digest, bytes) = component?;
+    for (digest, read) in components {
         let started = Instant::now();
-        sandbox.load(&digest, &bytes).map_err(|error| Failure::from(error).context("nothing was installed"))?;
-        session.ui.detail(&format!("compiled {digest} in {:.0} ms", started.elapsed().as_secs_f64() * 1e3));
+        let unfit = |error| Failure::from(error).context("nothing was installed");
+        if sandbox.load_compiled(&digest).map_err(unfit)?.is_none() {
+            sandbox.load(&digest, &read()?).map_err(unfit)?;
+            session.ui.detail(&format!("compiled {digest} in {:.0} ms", started.elapsed().as_secs_f64() * 1e3));
+        }
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How much is read at once of what is there already.
-const CHUNK: usize = 1 << 20;
+const CHUNK: usize = 64 << 10;
 
 /// The beginning of a component, or all of it. Dropping it leaves it for the next attempt, if that can find it.
 pub(super) struct Part {

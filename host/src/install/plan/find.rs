@@ -129,10 +129,10 @@ impl Planner<'_> {
         let sought: Vec<(Sought, bool)> = sought.into_iter().map(there).collect();
         let obtain = |(sought, there): (Sought, bool)| async move {
             let Sought { what, urls, expected, .. } = &sought;
-            let fetched = if there { None } else { Some(fetcher.fetch(what, urls, *expected).await) };
-            let fetched = fetched.transpose();
-            let fetched = fetched.map_err(|error| InstallError::Fetch { what: crate::words::plain(what), error })?;
-            let (staged, place) = fetched.unzip();
+            let brought = if there { None } else { Some(fetcher.fetch(what, urls, *expected).await) };
+            let brought = brought.transpose();
+            let brought = brought.map_err(|error| InstallError::Fetch { what: crate::words::plain(what), error })?;
+            let (staged, place) = brought.unzip();
             let place = place.or_else(|| urls.first().cloned()).map(String::from);
             Ok(Component {
                 what: sought.what,

@@ -177,9 +177,8 @@ impl Planner<'_> {
                 keys.filter(|key| !learnt.ready.contains_key(key) && self.changes(ask, &key.0, &key.1)).collect();
             let sought = keys.iter().map(|(id, version)| self.sought(ask, id, version));
             let components = self.obtain(sought.collect::<Result<_, _>>()?).await?;
-            for (key, component) in keys.into_iter().zip(components) {
-                let (id, version) = (&key.0, &key.1);
-                let planned = self.planned(component)?;
+            for (key, planned) in keys.into_iter().zip(self.planned_all(components)) {
+                let (id, version, planned) = (&key.0, &key.1, planned?);
                 self.check_named(id, version, &planned)?;
                 let needs = &planned.inspected.pack.manifest.dependencies;
                 let thought = problem.packs.get(id).and_then(|known| Some(&known.versions.get(version)?.needs));
