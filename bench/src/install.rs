@@ -111,15 +111,18 @@ impl Install<'_> {
     fn install(&self) -> Result<f64, Failure> {
         let project = self.fresh("project")?;
         fs::write(project.join("rig.yaml"), format!("index:\n  url: {}/pack_index.json\n", self.at))?;
-        let store = self.home().join("store");
-        if store.exists() {
-            fs::remove_dir_all(&store)?;
+        let store = self.home().join("store/sha256");
+        for (sha256, _) in self.files.values() {
+            let stored = store.join(sha256.hex());
+            if stored.exists() {
+                fs::remove_file(stored)?;
+            }
         }
         let mut command = self.scratch.rig(&["install", "--yes", "--quiet"]);
         command.args(TEN).current_dir(&project).env("RIG_HOME", self.home());
         let took = timed(&mut command)?;
         for (sha256, _) in self.files.values() {
-            if !store.join("sha256").join(sha256.hex()).is_file() {
+            if !store.join(sha256.hex()).is_file() {
                 return Err(format!("{sha256} was not installed").into());
             }
         }

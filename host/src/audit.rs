@@ -19,6 +19,7 @@ use rig_specs::rtp::ErrorKind;
 use serde_json::{Map, Value};
 
 mod anchor;
+mod append;
 mod chain;
 mod intake;
 mod journal;
@@ -44,6 +45,8 @@ pub enum Event {
     Call,
     /// A risky call that is about to run.
     Intent,
+    /// A trial of other versions began or ended.
+    Canary,
 }
 
 /// A row before it has its place in the chain.

@@ -34,11 +34,14 @@ pub use client::telemetry::Collector;
 pub use client::{
     Gate,
     download::{Download, Rest},
+    registry::{RegistryAnswer, RegistryRequest, Repository},
     remote::{Answered, Remote, RemoteError},
 };
 pub use inject::token::CredentialError;
 pub use redact::Redactor;
 pub use tape::{Exchange, Sent, Tape};
+
+use crate::secrets::docker;
 
 /// How rig reaches the network: `network` of `rig.yaml`, with its paths resolved.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -205,6 +208,17 @@ pub enum Error {
         /// Why.
         why: String,
     },
+    /// A registry does not let the user in.
+    #[error("{registry}: {why}")]
+    Login {
+        /// The registry.
+        registry: String,
+        /// Why.
+        why: String,
+    },
+    /// The user's docker configuration cannot be used.
+    #[error(transparent)]
+    Docker(#[from] docker::Error),
     /// A download failed.
     #[error("{url}: {cause}")]
     Download {
@@ -231,6 +245,8 @@ impl Error {
             Self::Download { cause: HttpError::Dns(_) | HttpError::Connect(_) | HttpError::Timeout(_), .. } => {
                 "check the address and your connection; behind a proxy, set network.proxy in rig.yaml"
             }
+            Self::Login { .. } => "log in with `docker login REGISTRY`; rig reads what that writes",
+            Self::Docker(error) => error.hint(),
             Self::Client(_) | Self::Download { .. } => return None,
         })
     }

@@ -18,6 +18,7 @@ use crate::{
 };
 
 mod attended;
+mod canary;
 pub mod http;
 mod live;
 pub mod mcp;
@@ -28,6 +29,7 @@ mod rgp;
 mod traces;
 
 use attended::Attended;
+use canary::{Arm, Trial};
 pub use live::{Live, LoadProblem};
 pub use metrics::Metrics;
 use report::Asked;
@@ -104,6 +106,9 @@ impl Gateway {
         }
         let (root, audit_path) = (project.root().to_owned(), project.resolve(&project.config().audit_db_path.0));
         let live = Live::load(project, home, offline, &services, None).await?;
+        if let Some(trial) = &live.trial {
+            trial.begun().await;
+        }
         Ok(Arc::new(Self {
             live: ArcSwap::from_pointee(live),
             services,
@@ -157,30 +162,49 @@ impl Gateway {
 
     /// Makes one call. It ends in the audit log even when nobody waits for it any more: dropping the future cancels the call.
     pub async fn call(&self, live: &Live, request: Request) -> Called {
-        let (caller, asked) = (Arc::clone(&live.caller), Asked::call(&request));
-        self.run(asked, async move |cancel| caller.call(request, cancel).await).await
+        let pick = |trial: &Arc<Trial>| Some((Arc::clone(trial), trial.pick(live.caller.snapshot(), &request.tool)?));
+        let picked = live.trial.as_ref().and_then(pick);
+        let caller = match &picked {
+            Some((trial, Arm::Candidate)) => &trial.caller,
+            _ => &live.caller,
+        };
+        let (caller, asked) = (Arc::clone(caller), Asked::call(&request));
+        self.run(asked, picked, async move |cancel| caller.call(request, cancel).await).await
     }
 
-    /// Runs a stored call that a person approves.
+    /// Runs a stored call that a person approves, on the version that it was stored for.
     pub async fn approve(&self, live: &Live, token: &str, decider: Decider) -> Called {
-        let (caller, token, asked) = (Arc::clone(&live.caller), token.to_owned(), Asked::decision("approve", &decider));
-        self.run(asked, async move |cancel| caller.approve(&token, decider, cancel).await).await
+        let mut caller = &live.caller;
+        if let Some(trial) = &live.trial
+            && let Some(component) = caller.stored_for(token, &decider).await
+            && trial.has_alone(caller.snapshot(), &component)
+        {
+            caller = &trial.caller;
+        }
+        let (caller, token, asked) = (Arc::clone(caller), token.to_owned(), Asked::decision("approve", &decider));
+        self.run(asked, None, async move |cancel| caller.approve(&token, decider, cancel).await).await
     }
 
     /// Takes back a call that waits.
     pub async fn deny(&self, live: &Live, token: &str, decider: Decider) -> Called {
         let (caller, token, asked) = (Arc::clone(&live.caller), token.to_owned(), Asked::decision("deny", &decider));
-        self.run(asked, async move |_| caller.deny(&token, decider).await).await
+        self.run(asked, None, async move |_| caller.deny(&token, decider).await).await
     }
 
     /// The one place where calls are counted and logged; a caller that went away counts too.
-    async fn run<F>(&self, asked: Asked, call: impl FnOnce(CancellationToken) -> F) -> Called
+    async fn run<F>(
+        &self,
+        asked: Asked,
+        picked: Option<(Arc<Trial>, Arm)>,
+        call: impl FnOnce(CancellationToken) -> F,
+    ) -> Called
     where
         F: Future<Output = Called> + Send + 'static,
     {
         let cancel = CancellationToken::new();
         // The pipeline's future is large: it is put in its place once, and only pointers to it are moved from here on.
         let (metrics, running) = (Arc::clone(&self.metrics), Box::pin(call(cancel.clone())));
+        let picked = picked.map(|picked| Box::new((picked, self.project.clone())));
         #[cfg(feature = "otlp")]
         let traces = self.traces.get().cloned();
         let call = async move {
@@ -193,6 +217,14 @@ impl Gateway {
                 traces.called(&asked, &called);
             }
             asked.log(&called);
+            if let Some(picked) = picked {
+                let ((trial, arm), project) = *picked;
+                metrics.on_trial(arm.as_str(), called.record.outcome.as_str());
+                if let Some(verdict) = trial.count(arm, &called.record) {
+                    // The caller need not wait for that.
+                    tokio::spawn(async move { trial.roll_back(&project, verdict).await });
+                }
+            }
             called
         };
         Attended::new(&self.calls, cancel, call).await

@@ -23,6 +23,7 @@ pub mod inspect;
 mod installed;
 pub(crate) mod lookalike;
 mod net;
+pub mod oci;
 mod plan;
 mod restore;
 pub mod rollback;
@@ -46,12 +47,12 @@ pub use fetch::{Event, FetchError, Progress};
 pub use index::{LoadedIndex, Mode};
 pub use inspect::{InspectError, Inspected};
 pub use installed::{InstalledPack, PackReport, installed, load_pack, verify};
-pub use net::{Download, Downloader, NetError, NoAnswer, Rest};
-pub use plan::{Action, Plan, Planned, similar};
+pub use net::{Download, Downloader, FromRegistry, NetError, NoAnswer, Rest};
+pub use plan::{Action, Plan, Planned, is_of_registry, similar};
 pub use restore::{Restored, RestoredPack};
 pub use rollback::{Moved, Rollback};
 pub use shape::{Part, ToolChange};
-pub use source::{Request, SourceError, Wanted, wanted};
+pub use source::{Request, SourceError, Wanted, reference, wanted};
 pub use store::StoreError;
 pub use trust::{Standing, Trust, TrustError};
 pub use update::{Held, Outdated, Review, Targets, Update};
@@ -92,7 +93,7 @@ impl Options {
         Self { index_url: None, mode: Mode::Cached, runtime: None, enable: true, cwd, trust: Trust::default() }
     }
 
-    fn offline(&self) -> bool {
+    pub(crate) fn offline(&self) -> bool {
         self.mode == Mode::Offline
     }
 }

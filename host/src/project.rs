@@ -17,6 +17,7 @@ use rig_specs::{
     lock::{Lock, LockedPack},
 };
 
+pub mod canary;
 mod commit;
 mod config;
 mod edit;
@@ -62,6 +63,14 @@ pub enum ProjectError {
         /// Why.
         why: String,
     },
+    /// A candidate cannot be used.
+    #[error("{}: {why}", .path.display())]
+    Canary {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// A file of the project is a symbolic link where rig would replace it.
     #[error("{} is a symbolic link: replacing it would leave what it points to unchanged", .path.display())]
     Symlink {
@@ -97,6 +106,7 @@ impl ProjectError {
             Self::Snapshot { .. } => {
                 Some("`rig rollback --list` shows the others; version control has older locks".into())
             }
+            Self::Canary { .. } => Some("`rig canary` shows what is on trial; `rig canary withdraw` ends it".into()),
             Self::Symlink { .. } => Some("put the file itself in the project's folder".into()),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Some("check who owns the project's folder and what its permissions are".into())
@@ -253,6 +263,12 @@ impl Project {
     pub fn resolve(&self, path: &str) -> PathBuf {
         self.root.join(path)
     }
+}
+
+/// The files that say which packs a project has, apart from its history. A change writes the last of them first.
+pub(crate) fn files_with_packs(root: &Path) -> [PathBuf; 4] {
+    let candidate = root.join(canary::FOLDER).join(canary::CANDIDATE);
+    [root.join(commit::CONFIG), root.join(commit::LOCK), commit::journal_path(root), candidate]
 }
 
 /// Keeps others from changing rig's files of a project while they are read, where that is possible.

@@ -8,6 +8,7 @@ mod bindings;
 mod compiled;
 mod convert;
 mod engine;
+mod exports;
 mod form;
 mod imports;
 mod instance;
@@ -38,7 +39,9 @@ pub use limits::CallLimits;
 pub use trap::Stop;
 
 use crate::egress::CallEgress;
-use bindings::PackPre;
+pub use exports::TOOLS;
+
+use exports::Exports;
 use instance::State;
 
 /// The engine, the linkers and the cache of compiled code. One a process; cheap to clone.
@@ -58,7 +61,7 @@ struct Inner {
 #[derive(Clone)]
 pub struct Program {
     sandbox: Sandbox,
-    pre: PackPre<State>,
+    exports: Exports,
 }
 
 /// What one call is given.
@@ -167,8 +170,7 @@ impl Sandbox {
         let linker =
             if imports::uses_wasi(&self.inner.engine, compiled) { &self.inner.wasi } else { &self.inner.plain };
         let pre = linker.instantiate_pre(compiled).map_err(LoadError::Link)?;
-        let pre = PackPre::new(pre).map_err(LoadError::Link)?;
-        Ok(Program { sandbox: self.clone(), pre })
+        Ok(Program { sandbox: self.clone(), exports: Exports::new(pre, compiled).map_err(LoadError::Link)? })
     }
 
     /// The digest that a compiled file of the cache should have and the one that it has, when there is one.
@@ -191,8 +193,9 @@ impl Program {
     pub async fn call(&self, input: CallInput) -> Outcome {
         let CallInput { tool, args, context, deadline, cancel, limits, reach } = input;
         let context = bindings::CallContext::from(context);
-        instance::run(&self.sandbox.inner.engine, &self.pre, reach, &limits, deadline, cancel, async |pack, store| {
-            pack.rig_pack_tools().call_call(store, &tool, &args, &context).await
+        let exports = &self.exports;
+        instance::run(&self.sandbox.inner.engine, exports, reach, &limits, deadline, cancel, async |pack, store| {
+            exports.call(pack, store, &tool, &args, &context).await
         })
         .await
         .into_outcome()
@@ -201,8 +204,9 @@ impl Program {
     /// Asks the component for its tools, reaching nothing. Used when a pack is built and when it is verified in depth.
     pub async fn describe(&self, deadline: Instant, limits: &CallLimits) -> Result<Vec<ToolDef>, Stop> {
         let (reach, cancel) = (CallReach::default(), CancellationToken::new());
-        instance::run(&self.sandbox.inner.engine, &self.pre, reach, limits, deadline, cancel, async |pack, store| {
-            pack.rig_pack_tools().call_describe(store).await
+        let exports = &self.exports;
+        instance::run(&self.sandbox.inner.engine, exports, reach, limits, deadline, cancel, async |pack, store| {
+            exports.describe(pack, store).await
         })
         .await
         .result

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, fmt, io, path::PathBuf};
 
 use zeroize::Zeroizing;
 
+pub mod docker;
 mod dotenv;
 mod provider;
 
@@ -32,6 +33,12 @@ impl Secret {
     /// The value. Called where requests are built and answers are redacted, and nowhere else.
     pub(crate) fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
     }
 }
 

@@ -61,7 +61,7 @@ pub struct KnownPublisher {
 /// The index that a pack came from. The same id in another index is another pack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Origin {
-    /// The index, as written in `rig.yaml`.
+    /// The index, as written in `rig.yaml`; of a registry `oci://registry/repository`.
     pub index: String,
     /// Who vouched for it.
     pub standing: Standing,
@@ -110,7 +110,7 @@ pub struct LockedPack {
     /// RFC 3339, UTC.
     #[serde(default)]
     pub installed_at: String,
-    /// Where the bytes came from.
+    /// Where the bytes came from. Of an OCI registry, with the digest of the manifest.
     #[serde(default)]
     pub source: Option<String>,
     /// In bytes.
@@ -131,7 +131,8 @@ pub struct LockedPack {
     /// For python and node: every file of the closure.
     #[serde(default)]
     pub artifacts: Vec<Artifact>,
-    /// The index that it came from. Absent in older files, and for packs that were named by a file or an address.
+    /// The index that it came from, or the repository of an OCI registry. Absent in older files, and for packs that were named by a file or
+    /// an address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
 }

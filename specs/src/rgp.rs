@@ -108,7 +108,8 @@ pub struct Decision {
 pub struct AuditEntry {
     /// The row's place in the chain, from 1.
     pub seq: u64,
-    /// `call`; `intent` for the row that is written before a risky call runs; `retention` where old rows were removed.
+    /// `call`; `intent` for the row that is written before a risky call runs; `retention` where old rows were removed;
+    /// `canary` where other versions of packs went on trial, or a trial ended.
     pub event: String,
     /// RFC 3339, UTC, with microseconds.
     pub timestamp: String,

@@ -65,12 +65,20 @@ impl Clients {
     /// The installed programs. Nothing when they are not installed: then the reason is printed, and the test that asked is to end.
     /// With `RIG_TEST_CLIENTS=required` that is a failure instead.
     #[must_use]
-    #[allow(clippy::print_stdout, reason = "what is skipped on a machine is said")]
     pub fn find() -> Option<Self> {
+        Self::with(&["node", "python", "sdks", "tuf", "descriptions"])
+    }
+
+    /// As [`Clients::find`], for a test that runs [`Clients::oras`] only.
+    #[must_use]
+    pub fn find_oras() -> Option<Self> {
+        Self::with(&["oras"])
+    }
+
+    #[allow(clippy::print_stdout, reason = "what is skipped on a machine is said")]
+    fn with(groups: &[&str]) -> Option<Self> {
         let dir = artifacts::clients();
-        let missing = ["node", "python", "sdks", "tuf", "descriptions"]
-            .iter()
-            .find(|group| !dir.join(group).join(".stamp").is_file());
+        let missing = groups.iter().find(|group| !dir.join(group).join(".stamp").is_file());
         let Some(group) = missing else { return Some(Self { dir }) };
         let why = format!("{} is not installed: `cargo xtask clients` does that", dir.join(group).display());
         let required = env::var_os("RIG_TEST_CLIENTS").is_some_and(|value| value == "required");
@@ -96,6 +104,12 @@ impl Clients {
     pub fn tuf(&self, project: &Project) -> Run {
         let program = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/tuf/client.py");
         project.run_other(&self.dir.join("tuf/venv/bin/python")).args(["-B", program])
+    }
+
+    /// A run of ORAS, a client of OCI registries.
+    pub fn oras(&self, project: &Project) -> Run {
+        let program = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/oras/client.py");
+        project.run_other(&self.dir.join("oras/venv/bin/python")).args(["-B", program])
     }
 
     /// Python with the services' official SDKs.

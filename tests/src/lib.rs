@@ -5,8 +5,10 @@
 //! - [`Upstream`]: stands in for the services that packs talk to, under their real names, over real TLS.
 //! - [`IndexServer`]: serves an index and its components over loopback HTTP, as badly as a test wants.
 //! - [`Gateway`]: a running `rig serve`, and plain HTTP to it. [`Talk`]: `rig serve mcp` over its pipes. [`Clients`]: the official MCP clients and other outside programs.
+//! - [`Registry`]: a real OCI registry, and [`Artifact`]s for it.
 //! - [`sdk`]: the services' official SDKs, to hold what a pack sends against what they send.
 //! - [`described`]: the services' descriptions of their APIs, to hold it against them.
+//! - [`Strace`]: kills rig at any system call.
 //! - [`packs`]: components and indexes to install, good and bad. [`guest`]: packs that do what a test writes down in text.
 //! - [`console`]: the commands of the documentation and what it says they print.
 //!
@@ -29,8 +31,10 @@ mod http;
 mod index_server;
 mod output;
 mod project;
+mod registry;
 mod run;
 mod signed_index;
+mod strace;
 mod talk;
 mod tls;
 mod upstream;
@@ -51,8 +55,10 @@ pub use index_server::IndexServer;
 pub use insta;
 pub use output::Output;
 pub use project::{Project, files};
+pub use registry::{Artifact, IMAGE_INDEX, MANIFEST, Registry, USER};
 pub use run::{Child, Run};
 pub use signed_index::{SignedIndex, Snapshot};
+pub use strace::{Call, Strace};
 pub use talk::Talk;
 pub use tls::Flaw;
 pub use upstream::Upstream;

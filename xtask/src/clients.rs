@@ -1,9 +1,9 @@
 //! Installs the outside programs that the tests and the bench run against rig: the official MCP clients, the conformance suite,
-//! schemathesis, and of the services that the packs talk to the official SDKs and the published descriptions. What is installed is pinned
+//! schemathesis, servers of Debian's, and of the services that the packs talk to the official SDKs and the published descriptions. What is installed is pinned
 //! with hashes in `tests/clients/`; nothing is installed outside the target folder.
 
+mod debian;
 mod descriptions;
-mod nginx;
 
 use std::{
     env, fs,
@@ -30,7 +30,7 @@ struct Group {
     install: fn(&Path) -> Result<(), Fail>,
 }
 
-const GROUPS: [Group; 5] = [
+const GROUPS: [Group; 6] = [
     Group {
         name: "node",
         pins: &["package.json", "package-lock.json"],
@@ -42,6 +42,8 @@ const GROUPS: [Group; 5] = [
     Group { name: "sdks", pins: &["requirements.txt"], is_whole: has_python, install: install_python },
     // Apart too, and small: the reference client of signed indexes.
     Group { name: "tuf", pins: &["requirements.txt"], is_whole: has_python, install: install_python },
+    // And a client of OCI registries.
+    Group { name: "oras", pins: &["requirements.txt"], is_whole: has_python, install: install_python },
     Group {
         name: "descriptions",
         pins: &[descriptions::PINS],
@@ -58,7 +60,7 @@ pub(crate) fn folder(checkout: &Checkout) -> PathBuf {
 /// Installs what is missing or no longer what is pinned.
 pub(crate) fn install(checkout: &Checkout) -> Result<(), Fail> {
     GROUPS.iter().try_for_each(|group| group.install(checkout))?;
-    nginx::provide(&folder(checkout).join("nginx"))
+    debian::provide(&folder(checkout))
 }
 
 /// As [`install`] for a machine that may lack npm, Python or a network: then the reason is the outcome, unless
@@ -232,7 +234,7 @@ mod tests {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(SOURCES);
         let lock = fs::read_to_string(sources.join("node/package-lock.json")).unwrap();
         assert!(!lock.contains("\"resolved\""));
-        for group in ["python", "sdks"] {
+        for group in ["python", "sdks", "oras"] {
             let requirements = fs::read_to_string(sources.join(group).join("requirements.txt")).unwrap();
             assert!(!requirements.contains("://"));
             let pinned = requirements.lines().filter(|line| line.contains("==") && !line.trim_start().starts_with('#'));

@@ -89,6 +89,7 @@ impl Event {
         match self {
             Self::Call => "call",
             Self::Intent => "intent",
+            Self::Canary => "canary",
         }
     }
 }

@@ -13,11 +13,12 @@ use std::{
 };
 
 use rig_specs::Sha256;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, Statement, config::DbConfig, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, config::DbConfig, params};
 
 use super::{
     AuditError,
-    chain::{Link, Stored, View},
+    append::{Appender, Scratch},
+    chain::{Link, Stored},
     journal::{End, Journal, Left, Place},
     schema::{APPLICATION, VERSION, add_journal, is_blank, make_tables, settled_version, unknown, version},
 };
@@ -25,9 +26,6 @@ use super::{
 /// How long a commit waits for another process. A commit takes microseconds and removing old rows some milliseconds, so this is a
 /// process that was stopped with the file locked.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-
-const INSERT: &str = "INSERT INTO log VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
-                      ?20, ?21, ?22)";
 
 /// Every column, in the order in which [`stored`] reads them.
 pub(super) const COLUMNS: &str = "seq, event, at, tenant_id, run_id, actor, tool, pack, pack_version, pack_hash, interface_hash, \
@@ -41,7 +39,7 @@ pub(super) struct Log {
     path: PathBuf,
     /// Device and inode: a file that was moved away or replaced is not written to any more.
     identity: (u64, u64),
-    buffer: Vec<u8>,
+    scratch: Scratch,
 }
 
 /// What a commit did to the chain.
@@ -66,7 +64,7 @@ impl Log {
             other => return Err(unknown(path, other)),
         }
         let identity = identity(path).map_err(|error| AuditError::write(path, error))?;
-        Ok(Self { connection, path: path.to_owned(), identity, buffer: Vec::with_capacity(1024) })
+        Ok(Self { connection, path: path.to_owned(), identity, scratch: Scratch::default() })
     }
 
     pub(super) fn connection(&self) -> &Connection {
@@ -85,14 +83,13 @@ impl Log {
 
     /// Appends rows in one transaction, and gives each its place.
     pub(super) fn append<'a>(&mut self, rows: impl IntoIterator<Item = &'a mut Stored>) -> rusqlite::Result<Appended> {
-        self.transaction(|connection, buffer| {
+        self.transaction(|connection, scratch| {
             let before = head(connection)?;
-            let mut at = before;
+            let mut appender = Appender::new(connection, before, scratch)?;
             for row in rows {
-                at = insert(connection, at, &row.view(), buffer)?;
-                row.seq = at.seq;
+                row.seq = appender.push(&row.view())?;
             }
-            Ok(Appended { before, head: at })
+            Ok(Appended { before, head: appender.head() })
         })
     }
 
@@ -106,24 +103,23 @@ impl Log {
         ended: bool,
     ) -> rusqlite::Result<Option<(Appended, Place, End)>> {
         let unread = |error: io::Error| rusqlite::Error::ToSqlConversionFailure(Box::new(error));
-        self.transaction(|connection, buffer| {
+        self.transaction(|connection, scratch| {
             let Some(place) = journal(connection, left.id())? else { return Ok(None) };
             let before = head(connection)?;
-            let mut at = before;
             let mut rows = left.rows(place, most.min(until.saturating_sub(place.rows)));
-            // Looked up once: finding a prepared statement by its text costs a tenth of running it.
-            let mut statement = connection.prepare_cached(INSERT)?;
+            let mut appender = Appender::new(connection, before, scratch)?;
             while let Some(row) = rows.next().map_err(unread)? {
-                at = insert_with(&mut statement, at, &row, buffer)?;
+                appender.push_and_sum(&row)?;
             }
-            drop(statement);
+            let head = appender.head();
+            drop(appender);
             if rows.place() != place {
                 set_journal(connection, left.id(), rows.place())?;
             }
             if ended && rows.end() == End::All {
                 connection.execute("DELETE FROM journal WHERE id = ?1", [left.id()])?;
             }
-            Ok(Some((Appended { before, head: at }, rows.place(), rows.end())))
+            Ok(Some((Appended { before, head }, rows.place(), rows.end())))
         })
     }
 
@@ -145,14 +141,17 @@ impl Log {
     /// Runs `work` in one transaction that is the only one to write.
     pub(super) fn transaction<T>(
         &mut self,
-        work: impl FnOnce(&Connection, &mut Vec<u8>) -> rusqlite::Result<T>,
+        work: impl FnOnce(&Connection, &mut Scratch) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
         let run = |sql| self.connection.prepare_cached(sql)?.execute([]);
         run("BEGIN IMMEDIATE")?;
-        let done = work(&self.connection, &mut self.buffer).and_then(|done| run("COMMIT").map(|_| done));
+        let done = work(&self.connection, &mut self.scratch).and_then(|done| run("COMMIT").map(|_| done));
         if done.is_err() && !self.connection.is_autocommit() {
             // The first error is the one to report; a connection that cannot roll back either is closed by the caller.
             let _ = run("ROLLBACK");
+        }
+        if done.is_err() {
+            self.scratch.forget();
         }
         done
     }
@@ -162,51 +161,6 @@ impl Log {
         let mut statement = self.connection.prepare_cached("SELECT hash FROM log WHERE seq = ?1")?;
         statement.query_row([as_sql(seq)], |row| digest(row, 0)).optional()
     }
-}
-
-/// Appends one row within a transaction.
-pub(super) fn insert(
-    connection: &Connection,
-    before: Link,
-    row: &View<'_>,
-    buffer: &mut Vec<u8>,
-) -> rusqlite::Result<Link> {
-    insert_with(&mut *connection.prepare_cached(INSERT)?, before, row, buffer)
-}
-
-fn insert_with(
-    statement: &mut Statement<'_>,
-    before: Link,
-    row: &View<'_>,
-    buffer: &mut Vec<u8>,
-) -> rusqlite::Result<Link> {
-    let seq = before.seq + 1;
-    let hash = row.hash(seq, &before.hash, buffer);
-    statement.execute(params![
-        as_sql(seq),
-        row.event,
-        row.at,
-        row.tenant_id,
-        row.run_id,
-        row.actor,
-        row.tool,
-        row.pack,
-        row.pack_version,
-        row.pack_hash,
-        row.interface_hash,
-        row.input_hash,
-        row.outcome,
-        row.error_type,
-        row.duration_us,
-        row.auth,
-        row.egress,
-        row.decision,
-        row.isolation,
-        row.args,
-        before.hash.as_bytes(),
-        hash.as_bytes(),
-    ])?;
-    Ok(Link { seq, hash })
 }
 
 /// The last row, or what the chain begins after when there is none.

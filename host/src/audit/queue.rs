@@ -7,7 +7,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -38,7 +38,8 @@ pub(super) struct Shared {
     queue: Mutex<Queue>,
     /// The rows of the last batch.
     crowd: AtomicUsize,
-    pub(super) writer: Mutex<Writer>,
+    /// Under a lock that is fair in the long run: callers that write row by row must not keep the upkeep from it for ever.
+    writer: parking_lot::Mutex<Writer>,
     pub(super) upkeep: Upkeep,
 }
 
@@ -92,7 +93,8 @@ impl Drop for Lead {
 impl Shared {
     pub(super) fn new(settings: Settings) -> Arc<Self> {
         let (settings, status, intake) = (Arc::new(settings), Arc::<Status>::default(), Arc::<Intake>::default());
-        let writer = Mutex::new(Writer::new(Arc::clone(&settings), Arc::clone(&status), Arc::clone(&intake)));
+        let writer =
+            parking_lot::Mutex::new(Writer::new(Arc::clone(&settings), Arc::clone(&status), Arc::clone(&intake)));
         Arc::new(Self {
             settings,
             status,
@@ -108,8 +110,8 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn writer(&self) -> MutexGuard<'_, Writer> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn writer(&self) -> parking_lot::MutexGuard<'_, Writer> {
+        self.writer.lock()
     }
 
     /// Writes a row: to the journal, if there is one, or else to the chain. `keep` says whether it is kept for later when it cannot
@@ -261,11 +263,7 @@ impl Shared {
         if batch.len() > MAX_INLINE {
             return None;
         }
-        let mut writer = match self.writer.try_lock() {
-            Ok(writer) => writer,
-            Err(TryLockError::Poisoned(error)) => error.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
-        };
+        let mut writer = self.writer.try_lock()?;
         if !writer.is_ready() {
             return None;
         }

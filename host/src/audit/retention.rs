@@ -9,6 +9,7 @@ use serde_json::{Map, json};
 use super::{
     AuditError, Row, Settings,
     anchor::Anchor,
+    append,
     chain::{RETENTION, Stored},
     log::{self, Appended, Log, as_sql, number},
     summary,
@@ -40,7 +41,7 @@ pub(super) fn retain(log: &mut Log, settings: &Settings, now: Timestamp, days: u
 /// Moves the beginning of the chain and says so in the chain. The rows themselves are removed after it; an earlier run may have been
 /// interrupted between the two.
 fn decide(log: &mut Log, cutoff: i64, now: Timestamp) -> rusqlite::Result<(u64, Appended)> {
-    log.transaction(|connection, buffer| {
+    log.transaction(|connection, scratch| {
         let (origin, before) = (log::origin(connection)?, log::head(connection)?);
         let last = last_older(connection, origin.seq, cutoff)?;
         if last == origin.seq {
@@ -60,7 +61,7 @@ fn decide(log: &mut Log, cutoff: i64, now: Timestamp) -> rusqlite::Result<(u64, 
         let args = said.as_object().cloned().unwrap_or_else(Map::new);
         let row = Row { actor: "rig".into(), args: Some(args), ..Row::default() };
         let row = Stored { event: RETENTION.into(), ..Stored::new(row, now) };
-        let head = log::insert(connection, before, &row.view(), buffer)?;
+        let head = append::one(connection, before, &row.view(), scratch)?;
         Ok((removed, Appended { before, head }))
     })
 }

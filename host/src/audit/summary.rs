@@ -282,17 +282,19 @@ pub(super) fn insert(connection: &Connection, summary: &Summary) -> rusqlite::Re
     statement.execute(params![as_sql(*last), as_sql(*first), min_at, max_at, columns, times]).map(drop)
 }
 
-/// Makes the next summary when there are rows enough for it. `write` runs in a transaction. Whether one was made.
+/// Makes the next summary when there are rows enough for it. `alone` keeps the others of this process from writing, as long as what it
+/// answers lives: SQLite would let them overtake for ever. Whether one was made.
 ///
 /// The rows are read before the transaction, which is therefore short; they cannot change, and whether another process was faster is
 /// looked at within it.
-pub(super) fn make_next(log: &mut super::log::Log) -> rusqlite::Result<bool> {
+pub(super) fn make_next<T>(log: &mut super::log::Log, alone: impl FnOnce() -> T) -> rusqlite::Result<bool> {
     let before = last(log.connection())?;
     let head = super::log::head(log.connection())?.seq;
     if head < before + ROWS {
         return Ok(false);
     }
     let Some(summary) = of_rows(log.connection(), before + 1, before + ROWS)? else { return Ok(false) };
+    let _alone = alone();
     log.transaction(|connection, _| {
         if last(connection)? != before {
             return Ok(true);

@@ -216,25 +216,31 @@ async fn short_processes_leave_little_behind() {
     assert_eq!(place.good_rows(), 600);
 }
 
-/// Under load the write-ahead log begins anew instead of growing for ever. Slow: it needs more than 64 MiB of it.
+/// Under load the write-ahead log begins anew instead of growing for ever. Slow: it needs more than 64 MiB of it, and then as many rows
+/// as come while the disk takes them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_write_ahead_log_stays_bounded() {
     let place = Place::new();
     // Row by row: a journal would move a thousand with one change of each page.
     let audit = place.audit();
-    let mut restarted = false;
     let mut before = 0;
-    for n in 0..40_000 {
-        audit.record(row(n.to_string())).await.unwrap();
+    let mut rows = 0_u64;
+    loop {
+        audit.record(row(rows.to_string())).await.unwrap();
+        rows += 1;
         let pages = audit.shared.status.wal_pages.load(Ordering::Relaxed);
-        restarted |= pages < before;
+        if pages < before {
+            break;
+        }
+        assert!(rows < 1_000_000, "{pages} pages");
         before = pages;
     }
-    assert!(restarted, "{before} pages");
+    assert!(before > 16_000, "{before} pages");
     drop(audit);
     let left = fs::metadata(log::wal_path(&place.settings.path)).map_or(0, |metadata| metadata.len());
-    assert!(left < 128 << 20, "{left} bytes");
-    assert_eq!(place.good_rows(), 40_000);
+    // As large as it ever was: what begins anew writes over it. A page has a frame of 24 bytes around it.
+    assert!(left <= (before + 1000) * (4096 + 24), "{left} bytes");
+    assert_eq!(place.good_rows(), rows);
     let summarised = summary::last(&place.attacker()).unwrap();
-    assert!(summarised >= 40_000 - 2 * summary::ROWS, "{summarised}");
+    assert!(summarised + 2 * summary::ROWS > rows, "{summarised} of {rows}");
 }

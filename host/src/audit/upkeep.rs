@@ -30,6 +30,8 @@ const LEFT_BEHIND: u64 = 256;
 const LAST_PATIENCE: Duration = Duration::from_millis(100);
 /// Rows after which somebody looks whether a summary is due.
 const LOOK: u64 = summary::ROWS / 4;
+/// Summaries that are made before the other jobs have their turn.
+const SUMMARIES: u32 = 8;
 /// How often rows move from the journal into the chain: rarely enough that many share a transaction, and soon enough that nobody who
 /// looks into the file misses them.
 const TAKE_IN: Duration = Duration::from_millis(20);
@@ -211,14 +213,21 @@ fn run(shared: &Arc<Shared>) {
             writer.flush();
             retry_at = writer.has_backlog().then(|| Instant::now() + RETRY);
         }
-        if jobs.contains(&Job::Summarise) {
-            shared.with_log(&mut log, |log| {
-                while summary::make_next(log)? {}
-                Ok(())
-            });
-        }
+        // Before the summaries, which may not come to an end while callers write.
         if jobs.contains(&Job::Checkpoint) {
             shared.checkpoint(&mut log);
+        }
+        if jobs.contains(&Job::Summarise) {
+            let mut made = 0;
+            shared.with_log(&mut log, |log| {
+                while (closed || made < SUMMARIES) && summary::make_next(log, || shared.writer())? {
+                    made += 1;
+                }
+                Ok(())
+            });
+            if made == SUMMARIES {
+                upkeep.ask(shared, Job::Summarise);
+            }
         }
         if jobs.contains(&Job::Retain) || is_due(retain_at) {
             retain_at = Some(Instant::now() + RETENTION);

@@ -22,7 +22,9 @@ use url::Url;
 use crate::install::{
     InspectError,
     index::{self, IndexError},
-    inspect, rig_version,
+    inspect,
+    oci::OciError,
+    rig_version,
 };
 
 /// The file that is held while an index changes.
@@ -42,6 +44,9 @@ pub enum PublishError {
     /// The pack says that it is not to be published.
     #[error("the pack `{0}` is not meant to be published: its rig-pack.toml says `publish = false`")]
     Private(PackId),
+    /// A registry does not take it.
+    #[error(transparent)]
+    Registry(Box<OciError>),
     /// The version is there with other bytes.
     #[error(transparent)]
     OtherBytes(#[from] OtherBytes),
@@ -80,6 +85,7 @@ impl PublishError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Inspect { error, .. } => return error.hint(),
+            Self::Registry(error) => return error.hint(),
             Self::Private(_) => "take the line out if it is".into(),
             Self::OtherBytes(other) => {
                 let mut next = other.version.clone();
@@ -227,8 +233,14 @@ pub fn remove(folder: &Path, pack: &PackId, version: Option<&Version>) -> Result
     Ok(gone.into_keys().collect())
 }
 
+impl From<OciError> for PublishError {
+    fn from(error: OciError) -> Self {
+        Self::Registry(Box::new(error))
+    }
+}
+
 impl PublishError {
-    fn io(path: &Path, what: &'static str, source: io::Error) -> Self {
+    pub(super) fn io(path: &Path, what: &'static str, source: io::Error) -> Self {
         Self::Io { path: path.to_owned(), what, source }
     }
 }

@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use rig_specs::{
+    Sha256,
     digest::canonical_json,
     rtp::{ApprovalRequired, CallContext, ErrorKind},
 };
@@ -39,6 +40,13 @@ impl Caller {
     /// When the store cannot be read.
     pub async fn waiting(&self, tenant: Option<String>) -> Result<Vec<ApprovalRequired>, ApprovalError> {
         self.with_approvals(move |approvals| approvals.list(tenant.as_deref())).await
+    }
+
+    /// The component that the stored call of a token is for, when there is such a call.
+    pub(crate) async fn stored_for(&self, token: &str, decider: &Decider) -> Option<Sha256> {
+        let (token, tenant) = (token.to_owned(), decider.tenant.clone());
+        let found = self.with_approvals(move |approvals| approvals.get(&token, tenant.as_deref())).await;
+        found.ok().map(|bound| bound.pack_hash)
     }
 
     /// Runs the stored call that a token stands for. Always answers; an unknown token is `not_found`.

@@ -13,7 +13,7 @@ mod versions;
 
 pub use author::{New, Publish, Test};
 pub use install::{Info, Install, Packs, RuntimeArg, TrustArgs};
-pub use versions::{Outdated, Rollback, Update, Verify};
+pub use versions::{Canary, CanaryWhat, Gc, Outdated, Rollback, Update, Verify};
 
 /// Install packs of tools for AI agents, and run every call in a sandbox.
 #[derive(Debug, Parser)]
@@ -57,6 +57,8 @@ pub enum Command {
     Uninstall(Uninstall),
     /// Bring packs up to date, after showing what is different
     Update(Update),
+    /// Show the update that is on trial in the gateway, promote it, or end the trial
+    Canary(Canary),
     /// List packs that have a newer version
     Outdated(Outdated),
     /// Return to an earlier state of the installed packs
@@ -81,6 +83,8 @@ pub enum Command {
     Export(Export),
     /// Check that everything installed is what rig.lock says
     Verify(Verify),
+    /// Remove what no project needs any more from rig's folder
+    Gc(Gc),
     /// Show what a component or an installed pack is and asks for, without running it
     Inspect(Inspect),
     /// Make the folder of a new pack
@@ -277,8 +281,8 @@ pub enum ExportFormat {
 
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// A component file or the id of an installed pack
-    #[arg(value_name = "FILE|PACK", value_hint = ValueHint::FilePath)]
+    /// A component file, the id of an installed pack, or oci://registry/name:tag
+    #[arg(value_name = "FILE|PACK|OCI", value_hint = ValueHint::FilePath)]
     pub target: String,
     /// Print JSON
     #[arg(long)]

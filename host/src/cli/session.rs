@@ -9,7 +9,7 @@ use std::{
 
 use rig_host::{
     call::{Caller, Services, Snapshot, open},
-    egress::Gate,
+    egress::{Gate, Settings},
     home::Home,
     install::{Bundle, Options, Trust, TrustError},
     project::Project,
@@ -96,6 +96,14 @@ impl Session {
     /// The gate with the project's network settings.
     pub fn gate(&self, project: &Project) -> Result<Arc<Gate>, Failure> {
         Ok(Arc::new(open::gate(project, self.offline)?))
+    }
+
+    /// The gate with the settings of the project around, if there is one.
+    pub fn gate_anywhere(&self) -> Result<Gate, Failure> {
+        match Project::discover(&self.start) {
+            Ok(_) => Ok(open::gate(&self.project()?, self.offline)?),
+            Err(_) => Ok(Gate::new(&Settings { offline: self.offline, ..Settings::default() })?),
+        }
     }
 
     /// The pipeline for one call of this process.

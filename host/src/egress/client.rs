@@ -25,6 +25,7 @@ use super::{
 
 pub(super) mod download;
 mod failure;
+pub(super) mod registry;
 pub(super) mod remote;
 mod resolve;
 #[cfg(feature = "otlp")]
@@ -47,6 +48,7 @@ pub struct Gate {
     downloads: OnceLock<reqwest::Client>,
     /// Kept here so that all calls share them.
     pub(super) tokens: Tokens,
+    logins: registry::Logins,
 }
 
 /// An answer as it came.
@@ -77,6 +79,7 @@ impl Gate {
             packs: OnceLock::new(),
             downloads: OnceLock::new(),
             tokens: Tokens::default(),
+            logins: registry::Logins::default(),
         })
     }
 

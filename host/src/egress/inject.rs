@@ -22,6 +22,7 @@ use super::{
 };
 use crate::secrets::{CallSecrets, Secret};
 
+pub(super) mod registry;
 pub(super) mod service_account;
 pub(super) mod token;
 

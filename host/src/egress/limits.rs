@@ -38,6 +38,24 @@ pub const DOWNLOAD_REDIRECTS: usize = 5;
 /// How long a download may stand still. It may take longer in all: files are large and lines slow.
 pub const DOWNLOAD_STALL: Duration = Duration::from_secs(30);
 
+/// The slowest line that something is pushed over, in bytes a second.
+const UPLOAD: u64 = 32 << 10;
+
+/// How much longer an answer may take for that many bytes of a request.
+#[must_use]
+pub const fn upload_time(bytes: usize) -> Duration {
+    Duration::from_secs(bytes as u64 / UPLOAD)
+}
+
+/// How much of a registry's error, or of a token server's answer, is read: a page of text, a long token.
+pub const REGISTRY_ERROR: usize = 64 << 10;
+
+/// How long a token of a registry is kept at most: no command lasts longer.
+pub const REGISTRY_TOKEN: Duration = Duration::from_hours(1);
+
+/// How long before it expires such a token is no longer used. Most are good for five minutes.
+pub const REGISTRY_MARGIN: Duration = Duration::from_secs(10);
+
 /// The shortest secret that is looked for in answers. Shorter ones occur by chance and would tear ordinary text apart.
 pub const REDACTED_SECRET: usize = 8;
 

@@ -1,7 +1,7 @@
 //! The HTTP side of the gateway: connections, limits, and who may call. What the paths mean is the matter of [`super::rgp`] and
 //! [`super::mcp`].
 
-use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -19,6 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service as _;
 
 use super::{DRAIN, Gateway, mcp, rgp};
+use guard::Local;
 use problem::Problem;
 
 pub(super) mod body;
@@ -79,7 +80,7 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, what: Serves) {
                     let (server, hurry) = (Arc::clone(&server), hurry.clone());
                     connections.spawn(async move {
                         let open = server.gateway.metrics().connection();
-                        connection::serve(server, local.ip().to_canonical(), stream, hurry).await;
+                        connection::serve(server, Local::new(local), stream, hurry).await;
                         drop((open, slot));
                     });
                 }
@@ -124,7 +125,7 @@ async fn nowhere(request: Request<Body>) -> Problem {
 
 impl Server {
     /// The one outer place of every request: who may call, the answer, what both leave in headers and metrics.
-    async fn answer(&self, local: IpAddr, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, local: &Local, request: Request<Incoming>) -> Response<Body> {
         let route = rgp::template(request.uri().path());
         let correlation = guard::name(request.headers(), &CORRELATION_ID);
         let mut origin = None;
@@ -149,7 +150,7 @@ impl Server {
 
     fn admit(
         &self,
-        local: IpAddr,
+        local: &Local,
         request: &Request<Incoming>,
         route: &str,
         origin: &mut Option<HeaderValue>,
@@ -157,7 +158,7 @@ impl Server {
         let (live, headers) = (self.gateway.live(), request.headers());
         let server = &live.caller.config().server;
         let host = guard::check_host(request.uri(), headers, local, server)?;
-        *origin = guard::check_origin(headers, &host, server)?;
+        *origin = guard::check_origin(headers, host, server)?;
         if origin.is_some()
             && let Some(response) = guard::preflight(request.method(), headers)
         {

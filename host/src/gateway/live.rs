@@ -10,17 +10,17 @@ use std::{
 };
 
 use notify::{RecursiveMode, Watcher as _};
-use rig_specs::PackId;
+use rig_specs::{PackId, Sha256};
 use tokio::sync::mpsc;
 
-use super::{Gateway, rgp::Rendered};
+use super::{Gateway, canary::Trial, rgp::Rendered};
 use crate::{
     call::{Caller, Services, open},
     egress,
     export::Names,
     home::Home,
     install::InstallError,
-    project::{Project, ProjectError},
+    project::{Project, ProjectError, canary},
     tenants::Tenants,
 };
 
@@ -38,6 +38,8 @@ pub struct Live {
     pub tenants: Tenants,
     /// The enabled packs that are not what the lock says, and why. Their tools are not served.
     pub broken: Vec<(PackId, String)>,
+    /// Other versions of packs on which a share of the calls runs.
+    pub(super) trial: Option<Arc<Trial>>,
     /// Counts from 1 with every swap.
     pub generation: u64,
     /// What the tools are called where names may not hold dots.
@@ -97,14 +99,18 @@ impl Live {
         }
         let gate = open::gate(&project, offline)?;
         gate.prepare()?;
-        let caller = open::caller(&project, snapshot, Arc::new(gate), Arc::clone(services));
+        let gate = Arc::new(gate);
+        let caller = open::caller(&project, snapshot, Arc::clone(&gate), Arc::clone(services));
         let caller = Arc::new(caller.map_err(LoadProblem::Other)?);
         if old.is_some() {
             caller.prepare().await.map_err(LoadProblem::Other)?;
         }
+        let old_trial = old.and_then(|old| old.trial.as_ref());
+        let trial = Trial::load(&project, &caller, &gate, services, old_trial).await;
         Ok(Self {
             names: Names::new(caller.snapshot()),
             caller,
+            trial,
             tenants: Tenants::new(project.config()),
             broken: damaged.into_iter().map(|(id, error)| (id, error.to_string())).collect(),
             generation: old.map_or(1, |old| old.generation + 1),
@@ -117,9 +123,11 @@ impl Live {
 type Stamp = Vec<Option<(SystemTime, u64)>>;
 
 fn stamp(root: &Path) -> Stamp {
-    let file =
-        |name| std::fs::metadata(root.join(name)).ok().and_then(|file| Some((file.modified().ok()?, file.len())));
-    ["rig.yaml", "rig.lock"].map(file).into()
+    let file = |name: &Path| {
+        std::fs::metadata(root.join(name)).ok().and_then(|file| Some((file.modified().ok()?, file.len())))
+    };
+    let candidate = Path::new(canary::FOLDER).join(canary::CANDIDATE);
+    [Path::new("rig.yaml"), Path::new("rig.lock"), &candidate].map(file).into()
 }
 
 impl Gateway {
@@ -129,7 +137,8 @@ impl Gateway {
         // A full channel holds a report already. Without a watcher the regular look still finds every change.
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             let ours = |path: &std::path::PathBuf| {
-                path.file_name().is_some_and(|name| name == "rig.lock" || name == "rig.yaml")
+                path.file_name()
+                    .is_some_and(|name| name == "rig.lock" || name == "rig.yaml" || name == canary::CANDIDATE)
             };
             if event.map_or(true, |event| event.paths.is_empty() || event.paths.iter().any(ours)) {
                 let _ = events.try_send(());
@@ -137,6 +146,11 @@ impl Gateway {
         });
         let watching = watcher.and_then(|mut watcher| {
             watcher.watch(&self.project, RecursiveMode::NonRecursive)?;
+            // Where it cannot be made there is no candidate either.
+            let candidates = self.project.join(canary::FOLDER);
+            if std::fs::create_dir_all(&candidates).is_ok() {
+                watcher.watch(&candidates, RecursiveMode::NonRecursive)?;
+            }
             Ok(watcher)
         });
         if let Err(error) = &watching {
@@ -185,7 +199,14 @@ impl Gateway {
                     generation = live.generation,
                     "serving the changed project"
                 );
+                let used = used(&live).chain(used(&old)).collect::<BTreeSet<_>>();
+                let trial = live.trial.clone();
                 self.live.store(Arc::new(live));
+                // Calls go on with the old version for a while; what only older ones used may be removed from the store now.
+                self.home.release(|digest| used.contains(digest));
+                if let Some(trial) = trial {
+                    trial.begun().await;
+                }
                 self.changed.send_modify(|count| *count += 1);
                 self.metrics.reload(true);
                 None
@@ -197,6 +218,12 @@ impl Gateway {
             }
         }
     }
+}
+
+/// The components of a version.
+fn used(live: &Live) -> impl Iterator<Item = Sha256> {
+    let on_trial = live.trial.iter().flat_map(|trial| trial.caller.snapshot().tools());
+    live.caller.snapshot().tools().chain(on_trial).map(|tool| tool.pack.verified.digest)
 }
 
 fn packs(live: &Live) -> usize {

@@ -36,6 +36,7 @@ pub struct Metrics {
     reloads: Sorted<ResultLabel, Counter>,
     requests: Sorted<RequestLabels, Counter>,
     connections: Gauge,
+    trials: Sorted<TrialLabels, Counter>,
 }
 
 /// The counts of one outcome of a tool.
@@ -65,6 +66,12 @@ struct RequestLabels {
     status: u16,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, EncodeLabelSet)]
+struct TrialLabels {
+    version: &'static str,
+    outcome: &'static str,
+}
+
 /// What is told when it is asked for and not when it happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
@@ -77,8 +84,8 @@ pub struct Seen {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("rig");
-        let (calls, durations, reloads, requests) =
-            (Sorted::default(), Sorted::default(), Sorted::default(), Sorted::default());
+        let (calls, durations, reloads) = (Sorted::default(), Sorted::default(), Sorted::default());
+        let (requests, trials) = (Sorted::default(), Sorted::default());
         let [in_flight, waiting, audit_problem, connections] = std::array::from_fn(|_| Gauge::default());
         registry.register("calls", "Calls of tools that have ended", calls.clone());
         registry.register(
@@ -96,8 +103,21 @@ impl Default for Metrics {
         registry.register("reloads", "Times that changed files of the project were read", reloads.clone());
         registry.register("http_requests", "HTTP requests that were answered", requests.clone());
         registry.register("http_connections", "HTTP connections that are open", connections.clone());
+        registry.register("canary_calls", "Calls of packs of which a candidate is on trial", trials.clone());
         let tools = Mutex::default();
-        Self { registry, calls, durations, tools, in_flight, waiting, audit_problem, reloads, requests, connections }
+        Self {
+            registry,
+            calls,
+            durations,
+            tools,
+            in_flight,
+            waiting,
+            audit_problem,
+            reloads,
+            requests,
+            connections,
+            trials,
+        }
     }
 }
 
@@ -142,6 +162,11 @@ impl Metrics {
     pub(super) fn reload(&self, served: bool) {
         let result = if served { "served" } else { "refused" };
         self.reloads.of(ResultLabel { result }, Counter::default).inc();
+    }
+
+    /// A call of a pack that is on trial, by the version that it ran on.
+    pub(super) fn on_trial(&self, version: &'static str, outcome: &'static str) {
+        self.trials.of(TrialLabels { version, outcome }, Counter::default).inc();
     }
 
     /// A call that runs until what is given back is dropped.

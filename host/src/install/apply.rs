@@ -16,7 +16,7 @@ use super::{
     rig_version, store,
 };
 use crate::{
-    project::{Change, Project},
+    project::{Change, ChangeLock, Project, ProjectError, canary::Share},
     words::nearest,
 };
 
@@ -51,14 +51,39 @@ impl Plan {
     /// # Errors
     /// When the store or the project cannot be written, or another rig changed one of the packs in the meantime. The project is
     /// as it was, then.
-    pub fn commit(mut self, root: &Path, on_wait: &mut dyn FnMut(&Path)) -> Result<Committed, InstallError> {
+    pub fn commit(self, root: &Path, on_wait: &mut dyn FnMut(&Path)) -> Result<Committed, InstallError> {
+        self.carry_out(root, on_wait, |guard, project, next, change| {
+            guard.commit(project, &next.packs, &next.metadata, &next.lock, change)
+        })
+    }
+
+    /// Puts the plan on trial in the project's gateways instead: `rig.lock` stays as it is, and a share of the calls runs on what it
+    /// would be. To be called only when consent was given.
+    ///
+    /// # Errors
+    /// As for [`Plan::commit`], and when something is on trial already.
+    pub fn propose(self, root: &Path, share: Share, on_wait: &mut dyn FnMut(&Path)) -> Result<Committed, InstallError> {
+        self.carry_out(root, on_wait, |guard, project, next, change| {
+            guard.propose(project, &next.metadata, &next.lock, (change, share)).map(|()| true)
+        })
+    }
+
+    fn carry_out(
+        mut self,
+        root: &Path,
+        on_wait: &mut dyn FnMut(&Path),
+        write: impl FnOnce(&ChangeLock, &Project, &Next, &Change) -> Result<bool, ProjectError>,
+    ) -> Result<Committed, InstallError> {
+        store::used_by(&self.home, root)?;
         // A component that nobody names does no harm, so the store comes before the lock that names it.
         let staged: Vec<_> = self.packs.iter_mut().filter_map(|pack| pack.staged.take()).collect();
         store::put_all(&self.home, staged)?;
         let (project, guard) = Project::lock_for_change(root, on_wait)?;
-        let mut lock = project.lock().clone();
-        let mut packs = project.config().packs.clone();
-        let mut metadata = project.config().pack_metadata.clone();
+        let mut next = Next {
+            lock: project.lock().clone(),
+            packs: project.config().packs.clone(),
+            metadata: project.config().pack_metadata.clone(),
+        };
         let now = index::now().to_string();
         let mut done = Vec::new();
         for pack in &self.packs {
@@ -72,32 +97,39 @@ impl Plan {
                 Action::Keep
             } else if found == pack.previous.as_ref() {
                 let (locked, noted) = entry(pack, &now);
-                lock.packs.insert(id.clone(), locked);
-                lock.publishers.extend(pack.publisher());
-                metadata.insert(id.clone(), noted);
+                next.lock.packs.insert(id.clone(), locked);
+                next.lock.publishers.extend(pack.publisher());
+                next.metadata.insert(id.clone(), noted);
                 pack.action.clone()
             } else {
                 return Err(InstallError::ChangedMeanwhile { pack: id });
             };
             let offer = if action == Action::Install { self.enable_new } else { self.enable };
-            if offer && !packs.contains(&id) {
-                packs.push(id.clone());
+            if offer && !next.packs.contains(&id) {
+                next.packs.push(id.clone());
             }
-            let enabled = packs.contains(&id);
+            let enabled = next.packs.contains(&id);
             done.push(Done { id, version: pack.version().clone(), integrity: pack.inspected.sha256, action, enabled });
         }
         let named: Vec<&PackId> = self.packs.iter().filter(|p| p.needed_by.is_none()).map(Planned::id).collect();
         let change = Change::of(self.command, named);
-        self.settle(&project, &mut lock)?;
-        if lock.packs != project.lock().packs {
+        self.settle(&project, &mut next.lock)?;
+        if next.lock.packs != project.lock().packs {
             if let Some((location, generated_at)) = self.index {
-                (lock.index_url, lock.index_generated_at) = (Some(location), Some(generated_at));
+                (next.lock.index_url, next.lock.index_generated_at) = (Some(location), Some(generated_at));
             }
-            stamp(&mut lock, now);
+            stamp(&mut next.lock, now);
         }
-        let changed = guard.commit(&project, &packs, &metadata, &lock, &change)?;
+        let changed = write(&guard, &project, &next, &change)?;
         Ok(Committed { changed, packs: done })
     }
+}
+
+/// What a project would say.
+struct Next {
+    lock: Lock,
+    packs: Vec<PackId>,
+    metadata: BTreeMap<PackId, PackMetadata>,
 }
 
 impl Plan {

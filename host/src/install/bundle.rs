@@ -17,7 +17,8 @@ use rig_specs::{
 };
 use url::Url;
 
-use super::net::{Download, Downloader, NoAnswer, Rest};
+use super::net::{Download, Downloader, FromRegistry, NoAnswer, Rest};
+use crate::egress::RegistryRequest;
 
 /// How the index of the program is named: in `index.url`, in `rig.lock`, on the command line.
 pub const LOCATION: &str = "bundled:";
@@ -135,6 +136,10 @@ pub struct WithBundle<'a> {
 impl Downloader for WithBundle<'_> {
     fn download<'a>(&'a self, url: &'a Url, rest: Option<&'a Rest>) -> BoxFuture<'a, Result<Download, NoAnswer>> {
         self.network.download(url, rest)
+    }
+
+    fn registry<'a>(&'a self, request: &'a RegistryRequest) -> BoxFuture<'a, Result<FromRegistry, NoAnswer>> {
+        self.network.registry(request)
     }
 
     fn bundle(&self) -> Option<&Bundle> {

@@ -9,6 +9,7 @@ use super::{
     fetch::FetchError,
     index::IndexError,
     inspect::InspectError,
+    oci::OciError,
     source::{SourceError, Wanted},
     store::StoreError,
 };
@@ -26,6 +27,9 @@ pub enum InstallError {
     /// There is no index.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// A registry is of no use.
+    #[error(transparent)]
+    Oci(Box<OciError>),
     /// A pack was not fetched.
     #[error("`{what}`: {error}")]
     Fetch {
@@ -216,12 +220,19 @@ fn names(ids: &[PackId]) -> String {
     ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")
 }
 
+impl From<OciError> for InstallError {
+    fn from(error: OciError) -> Self {
+        Self::Oci(Box::new(error))
+    }
+}
+
 impl InstallError {
     /// What to do next.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let list = |texts: &[String]| texts.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", ");
         match self {
+            Self::Oci(error) => error.hint(),
             Self::Project(error) => error.hint(),
             Self::Source(error) => error.hint(),
             Self::Index(error) => error.hint(),

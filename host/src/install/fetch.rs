@@ -211,11 +211,11 @@ impl Fetcher<'_> {
             let next = urls.get(position + 1);
             let attempt = Attempt { fetcher: self, url, expected, is_last: next.is_none(), report: &report };
             match attempt.run(&mut part).await {
-                Ok(()) => {
+                Ok(place) => {
                     let write = |error: std::io::Error| FetchError::Write { url: url.clone(), why: error.to_string() };
                     let staged = part.finish().map_err(write)?;
                     report(Event::Done);
-                    return Ok((staged, url.clone()));
+                    return Ok((staged, place));
                 }
                 Err(error) if error.is_of_this_machine() => return Err(error),
                 Err(error) => {

@@ -5,17 +5,14 @@ use url::Url;
 
 use super::{
     Download, Downloader,
-    net::{NoAnswer, Rest},
+    net::{FromRegistry, NoAnswer, Rest},
 };
-use crate::egress::{Error, Gate};
+use crate::egress::{Error, Gate, RegistryRequest};
 
 impl Downloader for Gate {
     fn download<'a>(&'a self, url: &'a Url, rest: Option<&'a Rest>) -> BoxFuture<'a, Result<Download, NoAnswer>> {
         async move {
-            let answer = Self::download(self, url, rest).await.map_err(|error| {
-                let hint = error.hint().map(str::to_owned);
-                NoAnswer { why: why(error), hint }
-            })?;
+            let answer = Self::download(self, url, rest).await.map_err(no_answer)?;
             // A weak one says that two versions mean the same, not that they are the same bytes.
             let strong = answer.etag.as_deref().filter(|etag| etag.starts_with('"'));
             let validator = strong.or(answer.last_modified.as_deref()).map(str::to_owned);
@@ -31,13 +28,39 @@ impl Downloader for Gate {
         }
         .boxed()
     }
+
+    fn registry<'a>(&'a self, request: &'a RegistryRequest) -> BoxFuture<'a, Result<FromRegistry, NoAnswer>> {
+        async move {
+            let answer = Self::registry(self, request).await.map_err(no_answer)?;
+            Ok(FromRegistry {
+                headers: answer.headers,
+                strayed: answer.strayed,
+                known: answer.known,
+                download: Download {
+                    status: answer.status,
+                    content_length: answer.length,
+                    content_type: None,
+                    content_range: None,
+                    validator: None,
+                    url: answer.url,
+                    body: answer.body.map_err(why).boxed(),
+                },
+            })
+        }
+        .boxed()
+    }
+}
+
+fn no_answer(error: Error) -> NoAnswer {
+    let hint = error.hint().map(str::to_owned);
+    NoAnswer { why: why(error), hint }
 }
 
 /// The gate's own message begins with the URL, as the caller's does.
 fn why(error: Error) -> String {
     match error {
         Error::Download { cause, .. } => cause.to_string(),
-        Error::Url { why, .. } => why,
+        Error::Url { why, .. } | Error::Login { why, .. } => why,
         other => other.to_string(),
     }
 }

@@ -16,6 +16,7 @@ use url::Url;
 use super::{
     Options, bundle,
     net::{self, Body, Downloader, NetError},
+    oci,
     source::{self, SourceError},
     trust::{Fault, Standing, TrustError, client::Client},
 };
@@ -199,7 +200,11 @@ pub fn locate(text: &str, folder: &Path) -> Result<Url, SourceError> {
         let bad = || SourceError::Url { text: plain(text), why: "it is no URL".into() };
         return bundle::index_url().ok_or_else(bad);
     }
-    if text.contains("://") || text.starts_with("oci:") {
+    if text.starts_with("oci:") {
+        let why = "an index is a file of a web server; a registry holds packs, which an index may name";
+        return Err(SourceError::Url { text: plain(text), why: why.into() });
+    }
+    if text.contains("://") {
         return source::artifact_url(text);
     }
     let path = folder.join(text);
@@ -219,15 +224,20 @@ pub fn artifact(base: &Url, text: &str) -> Result<Url, IndexError> {
     source::check_url(&url).map_err(bad)?;
     let allowed = match base.scheme() {
         "file" => true,
-        bundle::SCHEME => matches!(url.scheme(), "https" | bundle::SCHEME),
-        "http" => matches!(url.scheme(), "https" | "http"),
-        _ => url.scheme() == "https",
+        bundle::SCHEME => matches!(url.scheme(), "https" | bundle::SCHEME) || is_elsewhere(&url),
+        "http" => matches!(url.scheme(), "https" | "http" | oci::SCHEME),
+        _ => url.scheme() == "https" || is_elsewhere(&url),
     };
     if allowed {
         Ok(url)
     } else {
         Err(bad(format!("an index at {base} may not send rig to a `{}:` URL", url.scheme())))
     }
+}
+
+/// Whether a URL is of a registry that is not this machine.
+fn is_elsewhere(url: &Url) -> bool {
+    url.scheme() == oci::SCHEME && oci::Reference::parse(url.as_str()).is_ok_and(|reference| !reference.is_local())
 }
 
 /// The bytes of an index, and the URL that they came from in the end.

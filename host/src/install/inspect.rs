@@ -17,10 +17,9 @@ use wasmparser::{
     types::Types,
 };
 
+pub use crate::sandbox::TOOLS;
 use crate::words::plain;
 
-/// The interface that every pack exports.
-pub const TOOLS: &str = "rig:pack/tools@0.1.0";
 /// The functions of [`TOOLS`].
 const TOOLS_FUNCTIONS: [&str; 2] = ["describe", "call"];
 /// The largest description that a pack embeds: room for a thousand tools with long schemas.
@@ -48,6 +47,8 @@ pub struct Inspected {
     pub pack: EmbeddedPack,
     /// The interfaces that it imports, sorted.
     pub imports: Vec<String>,
+    /// The interfaces that it exports, sorted.
+    pub exports: Vec<String>,
     /// Of the bytes.
     pub sha256: Sha256,
     /// In bytes.
@@ -178,6 +179,7 @@ pub fn inspect(bytes: &[u8], rig: &Version) -> Result<Inspected, InspectError> {
         interface_hash: rtp::interface_hash(defs()),
         tools_hash: rtp::tools_hash(defs()),
         imports: parts.imports.iter().map(|name| plain(name)).collect(),
+        exports: parts.exports.iter().map(|name| plain(name)).collect(),
         sha256: Sha256::of(bytes),
         size: bytes.len() as u64,
         pack,
@@ -241,6 +243,7 @@ fn parts(bytes: &[u8]) -> Result<Parts<'_>, InspectError> {
         }
     }
     parts.imports.sort();
+    parts.exports.sort();
     Ok(parts)
 }
 

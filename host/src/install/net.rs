@@ -9,9 +9,14 @@ use futures_util::{
     future::BoxFuture,
     stream::{self, BoxStream},
 };
+use http::HeaderMap;
 use url::Url;
 
-use super::bundle::{self, Bundle};
+use super::{
+    bundle::{self, Bundle},
+    oci::{self, OciError},
+};
+use crate::egress::RegistryRequest;
 pub use crate::egress::Rest;
 
 mod body;
@@ -28,6 +33,12 @@ pub trait Downloader: Send + Sync {
     /// # Errors
     /// Why there is no answer.
     fn download<'a>(&'a self, url: &'a Url, rest: Option<&'a Rest>) -> BoxFuture<'a, Result<Download, NoAnswer>>;
+
+    /// Sends a request to an OCI registry, as the user where the registry asks, and returns the beginning of the answer.
+    ///
+    /// # Errors
+    /// Why there is no answer. A status that is no success is one.
+    fn registry<'a>(&'a self, request: &'a RegistryRequest) -> BoxFuture<'a, Result<FromRegistry, NoAnswer>>;
 
     /// What the program carries itself.
     fn bundle(&self) -> Option<&Bundle> {
@@ -62,6 +73,18 @@ pub struct Download {
     pub body: BoxStream<'static, Result<Bytes, String>>,
 }
 
+/// The beginning of a registry's answer.
+pub struct FromRegistry {
+    /// The headers.
+    pub headers: HeaderMap,
+    /// Whether another host than the registry answered in the end.
+    pub strayed: bool,
+    /// Whether the user's credentials were sent to the registry.
+    pub known: bool,
+    /// The rest of it.
+    pub download: Download,
+}
+
 /// Why nothing could be read from a URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NetError {
@@ -89,6 +112,9 @@ pub enum NetError {
         /// What came in which time.
         why: String,
     },
+    /// A registry has nothing, or something else.
+    #[error(transparent)]
+    Registry(Box<OciError>),
     /// An answer that is not a success.
     #[error("cannot fetch {url}: the server answered with status {status}")]
     Status {
@@ -104,6 +130,7 @@ impl NetError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Registry(error) => error.hint(),
             Self::Offline { .. } => Some("run the command without `--offline`".into()),
             Self::Status { status: 404 | 410, .. } => Some("check the URL; what it names may have moved".into()),
             Self::Status { status: 401 | 403, .. } => Some("check the URL; rig sends no credentials to indexes".into()),
@@ -154,6 +181,10 @@ pub(super) async fn open_rest(
     }
     let failed = |why, hint| NetError::Failed { url: url.clone(), why, hint };
     super::source::check_url(url).map_err(|why| failed(why, None))?;
+    if url.scheme() == oci::SCHEME {
+        let reference = oci::Reference::parse(url.as_str()).map_err(|why| failed(why, None))?;
+        return oci::open(downloader, &reference).await.map_err(|error| NetError::Registry(Box::new(error)));
+    }
     let download = downloader.download(url, rest).await.map_err(|answer| failed(answer.why, answer.hint))?;
     if download.status != 200 && !(download.status == 206 && rest.is_some()) {
         return Err(NetError::Status { url: url.clone(), status: download.status });
@@ -234,32 +265,44 @@ pub(crate) mod fake {
             self.answers.lock().unwrap().clear();
         }
 
+        fn answer(&self, key: &str, url: &Url) -> Result<Download, NoAnswer> {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            let answer = self.answers.lock().unwrap().get(key).cloned();
+            let answer = answer.or_else(|| self.rest.lock().unwrap().map(|status| (status, None, Vec::new())));
+            let (status, content_type, chunks) = answer.ok_or_else(|| NoAnswer {
+                why: "connection refused".into(),
+                hint: Some("check the connection".into()),
+            })?;
+            let body = stream::iter(chunks).boxed();
+            let content_type = content_type.map(Into::into);
+            let (content_range, validator, url) = (None, None, url.clone());
+            Ok(Download { status, content_length: None, content_type, content_range, validator, url, body })
+        }
+
         pub(crate) fn count(&self) -> usize {
             self.asked.load(Ordering::SeqCst)
         }
     }
 
     impl Downloader for Fake {
-        fn download<'a>(&'a self, url: &'a Url, _: Option<&'a Rest>) -> BoxFuture<'a, Result<Download, NoAnswer>> {
-            self.asked.fetch_add(1, Ordering::SeqCst);
-            let answer = self.answers.lock().unwrap().get(url.as_str()).cloned();
-            let answer = answer.or_else(|| self.rest.lock().unwrap().map(|status| (status, None, Vec::new())));
+        /// The answers of a registry are those of its URLs, those to other methods under `METHOD URL`. Types are `Content-Type`.
+        fn registry<'a>(&'a self, request: &'a RegistryRequest) -> BoxFuture<'a, Result<FromRegistry, NoAnswer>> {
             Box::pin(async move {
-                let (status, content_type, chunks) = answer.ok_or_else(|| NoAnswer {
-                    why: "connection refused".into(),
-                    hint: Some("check the connection".into()),
-                })?;
-                let body = stream::iter(chunks).boxed();
-                Ok(Download {
-                    status,
-                    content_length: None,
-                    content_type: content_type.map(Into::into),
-                    content_range: None,
-                    validator: None,
-                    url: url.clone(),
-                    body,
-                })
+                let key = match request.method.as_str() {
+                    "GET" => request.url.to_string(),
+                    method => format!("{method} {}", request.url),
+                };
+                let mut download = self.answer(&key, &request.url)?;
+                let mut headers = HeaderMap::new();
+                if let Some(kind) = download.content_type.take() {
+                    headers.insert(http::header::CONTENT_TYPE, kind.parse().unwrap());
+                }
+                Ok(FromRegistry { headers, strayed: false, known: false, download })
             })
+        }
+
+        fn download<'a>(&'a self, url: &'a Url, _: Option<&'a Rest>) -> BoxFuture<'a, Result<Download, NoAnswer>> {
+            Box::pin(async move { self.answer(url.as_str(), url) })
         }
     }
 

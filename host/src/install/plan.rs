@@ -1,6 +1,6 @@
 //! From what a person named to a plan: every pack resolved, fetched to staging, verified and inspected. The project is read only.
 
-use std::{collections::BTreeMap, num::NonZero, panic::resume_unwind, thread};
+use std::collections::BTreeMap;
 
 use rig_specs::{
     PackId, Sha256,
@@ -12,7 +12,7 @@ use semver::Version;
 
 use super::{
     ConsentRequest, InstallError, Installer, LoadedIndex, Options, Progress, consent,
-    inspect::{self, Inspected},
+    inspect::Inspected,
     lookalike,
     source::Request,
     store::{self, Staged},
@@ -23,14 +23,14 @@ mod advice;
 mod choose;
 mod find;
 mod known;
+mod oci;
 mod resolve;
 
 pub use choose::similar;
 pub(super) use choose::{artifacts, releases};
 use find::Component;
-
-/// How many components are inspected beside each other, at most: each is in memory then.
-const INSPECTING: usize = 4;
+pub use oci::is_of_registry;
+pub(super) use oci::{Successor, of_registry};
 
 /// What committing a plan does with a pack.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,6 +177,10 @@ impl<'a> Planner<'a> {
         Self { installer, project, options, progress, index: None, warnings: Vec::new() }
     }
 
+    pub(super) fn warn(&mut self, sentence: String) {
+        self.warnings.push(sentence);
+    }
+
     pub(super) fn plan(self, packs: Vec<Planned>, command: &'static str) -> Plan {
         let planner = self;
         let consent = packs.iter().filter(|pack| pack.action != Action::Keep);
@@ -200,33 +204,9 @@ impl<'a> Planner<'a> {
 
     /// A component as a part of the plan.
     fn planned(&self, found: Component) -> Result<Planned, InstallError> {
-        let inspected = look(&found, &self.installer.home, &self.installer.rig)?;
-        self.planned_as(found, inspected)
-    }
-
-    /// Several components as parts of the plan, looked at beside each other. As many as there are threads are in memory.
-    fn planned_all(&self, found: Vec<Component>) -> Vec<Result<Planned, InstallError>> {
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        let each = found.len().div_ceil(cores.min(INSPECTING)).max(1);
-        let (home, rig) = (&self.installer.home, &self.installer.rig);
-        let inspect = |some: &[Component]| some.iter().map(|found| look(found, home, rig)).collect::<Vec<_>>();
-        let inspect = &inspect;
-        let inspected: Vec<_> = thread::scope(|scope| {
-            let (first, others) = found.split_at(each.min(found.len()));
-            let threads: Vec<_> = others.chunks(each).map(|some| scope.spawn(move || inspect(some))).collect();
-            let mut inspected = inspect(first);
-            for thread in threads {
-                inspected.extend(thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
-            }
-            inspected
-        });
-        found.into_iter().zip(inspected).map(|(found, inspected)| self.planned_as(found, inspected?)).collect()
-    }
-
-    fn planned_as(&self, found: Component, inspected: Inspected) -> Result<Planned, InstallError> {
-        let info = &inspected.pack.manifest.pack;
+        let info = &found.inspected.pack.manifest.pack;
         let previous = self.project.locked(&info.id).cloned();
-        let action = self.action(&info.id, &info.version, inspected.sha256, &found, previous.as_ref())?;
+        let action = self.action(&found, previous.as_ref())?;
         Ok(Planned {
             action,
             source: found.source,
@@ -238,22 +218,19 @@ impl<'a> Planner<'a> {
             dependencies: BTreeMap::new(),
             origin: found.origin,
             publisher: found.publisher,
-            inspected,
+            inspected: found.inspected,
         })
     }
 
     /// What committing does with a component, beside what is installed.
-    fn action(
-        &self,
-        id: &PackId,
-        version: &Version,
-        sha256: Sha256,
-        found: &Component,
-        previous: Option<&LockedPack>,
-    ) -> Result<Action, InstallError> {
+    fn action(&self, found: &Component, previous: Option<&LockedPack>) -> Result<Action, InstallError> {
+        let Inspected { sha256, pack, .. } = &found.inspected;
+        let (id, version, sha256) = (&pack.manifest.pack.id, &pack.manifest.pack.version, *sha256);
         let Some(locked) = previous else { return Ok(Action::Install) };
-        let other = locked.origin.as_ref().filter(|origin| {
-            found.from_index && self.index.as_ref().is_some_and(|loaded| !loaded.is_origin(self.project, origin))
+        let other = locked.origin.as_ref().filter(|origin| match (&self.index, &found.origin) {
+            (Some(loaded), _) if found.from_index => !loaded.is_origin(self.project, origin),
+            (_, Some(named)) if !found.from_index => named != *origin,
+            _ => false,
         });
         if locked.version != *version {
             return Ok(Action::Replace { from: locked.version.clone() });
@@ -328,11 +305,6 @@ impl<'a> Planner<'a> {
         }
         all
     }
-}
-
-fn look(found: &Component, home: &Home, rig: &Version) -> Result<Inspected, InstallError> {
-    let inspected = inspect::inspect(&found.bytes(home)?, rig);
-    inspected.map_err(|error| InstallError::Inspect { what: words::plain(&found.what), error })
 }
 
 pub(super) fn other_bytes(

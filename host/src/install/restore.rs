@@ -76,6 +76,7 @@ impl Installer<'_> {
         options: &Options,
         progress: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Vec<RestoredPack>, InstallError> {
+        store::used_by(&self.home, project.root())?;
         let (mut all, mut missing) = (Vec::new(), Vec::new());
         for (id, locked) in packs {
             let integrity = locked.integrity.ok_or_else(|| LoadError::NoHash { pack: id.clone() })?;

@@ -6,6 +6,8 @@ use rig_specs::{PackId, Sha256};
 use semver::{Version, VersionReq};
 use url::{Host, Url};
 
+use super::oci::{self, Reference};
+
 /// What is to be installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
@@ -24,6 +26,15 @@ pub enum Request {
         url: Url,
         /// Of its exact bytes.
         sha256: Sha256,
+    },
+    /// A component in an OCI registry.
+    Oci {
+        /// What is named there. Where that is neither tag nor digest, the newest version is meant.
+        reference: Reference,
+        /// Which version, when the reference names none.
+        version: Option<Wanted>,
+        /// Of the exact bytes, when the person says so.
+        sha256: Option<Sha256>,
     },
 }
 
@@ -90,6 +101,14 @@ pub enum SourceError {
         /// What is wrong with it.
         why: String,
     },
+    /// A name of an artifact in a registry that cannot be read.
+    #[error("`{text}` is not the name of an artifact in a registry: {why}")]
+    Oci {
+        /// The text.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A path to something that is not a component.
     #[error("`{0}` is a path, but its name does not end in `.wasm`")]
     NotWasm(String),
@@ -108,7 +127,10 @@ impl SourceError {
                 "add the hash of the file: `{url}#sha256=<64 hex digits>`; `sha256sum FILE` prints that of a copy you trust"
             )),
             Self::BadHash { url, .. } => Some(format!("write `{url}#sha256=<64 hex digits>`")),
-            Self::Url { .. } => Some("use https, http on this machine, or file".into()),
+            Self::Url { .. } => Some("use https, http on this machine, oci, or file".into()),
+            Self::Oci { .. } => {
+                Some("write `oci://registry/repository:tag` or `oci://registry/repository@sha256:…`".into())
+            }
             Self::Version(_) => Some("`rig info NAME` lists the versions that the index has".into()),
             Self::TwoVersions(_) | Self::VersionOfFile(_) => Some("leave out `--version`".into()),
         }
@@ -127,13 +149,23 @@ impl Request {
         };
         if text.contains("://") || text.starts_with("oci:") {
             let (url, fragment) = text.split_once('#').unwrap_or((text, ""));
+            let digest = |url: &str| {
+                let bad = || SourceError::BadHash { url: shown(url), fragment: shown(fragment) };
+                fragment.strip_prefix("sha256=").and_then(|hex| hex.parse().ok()).ok_or_else(bad)
+            };
+            if url.starts_with("oci:") {
+                let reference = reference(url)?;
+                let sha256 = (!fragment.is_empty()).then(|| digest(url)).transpose()?;
+                if version.is_some() && (reference.tag.is_some() || reference.digest.is_some()) {
+                    return Err(SourceError::TwoVersions(shown(url)));
+                }
+                return Ok(Self::Oci { reference, version: version.map(wanted).transpose()?, sha256 });
+            }
             let url = artifact_url(url)?;
             if fragment.is_empty() {
                 return Err(SourceError::NoHash(shown(url.as_str())));
             }
-            let digest = fragment.strip_prefix("sha256=").and_then(|hex| hex.parse().ok());
-            let bad = || SourceError::BadHash { url: shown(url.as_str()), fragment: shown(fragment) };
-            let sha256 = digest.ok_or_else(bad)?;
+            let sha256 = digest(url.as_str())?;
             return only_for_names(Self::Url { url, sha256 });
         }
         let is_path = text.contains(['/', '\\']) || text.starts_with('.');
@@ -170,6 +202,14 @@ pub fn wanted(text: &str) -> Result<Wanted, SourceError> {
     range.map(Wanted::Range).ok_or_else(|| SourceError::Version(shown(text)))
 }
 
+/// Reads the name of an artifact in a registry.
+///
+/// # Errors
+/// [`SourceError::Oci`].
+pub fn reference(text: &str) -> Result<Reference, SourceError> {
+    Reference::parse(text).map_err(|why| SourceError::Oci { text: shown(text), why })
+}
+
 /// A URL that an artifact or an index may be fetched from: https, http on this machine, a file of it, or what rig itself carries. No credentials: they
 /// would end up in `rig.lock`.
 ///
@@ -193,7 +233,7 @@ pub(super) fn check_url(url: &Url) -> Result<(), String> {
         "file" if url.to_file_path().is_ok() => Ok(()),
         super::bundle::SCHEME if !url.has_host() && url.path().starts_with('/') => Ok(()),
         "file" => Err("a file URL names an absolute path: `file:///…`".into()),
-        "oci" => Err("this rig cannot fetch from OCI registries yet".into()),
+        oci::SCHEME => Reference::parse(url.as_str()).map(drop),
         other => Err(format!("the scheme `{other}` is not supported")),
     }
 }
@@ -287,11 +327,20 @@ mod tests {
             ),
             ("ftp://h/e.wasm", None, "`ftp://h/e.wasm` is not a URL that rig can use: the scheme `ftp`", "use https"),
             (
-                "oci://h/e",
+                "oci:h/e",
                 None,
-                "`oci://h/e` is not a URL that rig can use: this rig cannot fetch from OCI",
-                "use https",
+                "`oci:h/e` is not the name of an artifact in a registry: it does not begin with `oci://`",
+                "write `oci://registry/repository:tag`",
             ),
+            (
+                "oci://u:p@h/e",
+                None,
+                "`oci://…@h/e` is not the name of an artifact in a registry: it holds a user name",
+                "write `oci://",
+            ),
+            ("oci://h/e:1#sha256=00", None, "`oci://h/e:1`: `sha256=00` is not", "write `oci://h/e:1#sha256="),
+            ("oci://h/e:1", Some("1.0.0"), "`oci://h/e:1` names a version already", "leave out `--version`"),
+            ("oci://h/e", Some("x"), "`x` is not a version", ""),
             ("https://", None, "`https://` is not a URL that rig can use: empty host", "use https"),
             (
                 "file://h/e.wasm#x",

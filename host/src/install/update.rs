@@ -14,7 +14,8 @@ use serde::Serialize;
 
 use super::{
     Action, InstallError, Installer, Options, Plan, Progress, consent, load_pack,
-    plan::{Planned, Planner, other_bytes, releases},
+    oci::Reference,
+    plan::{Planned, Planner, Successor, of_registry, other_bytes, releases},
     shape::{self, ToolChange},
     solve::{Barred, Root},
     source::Wanted,
@@ -107,13 +108,18 @@ impl Installer<'_> {
         progress: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Update, InstallError> {
         let mut planner = Planner::new(self, project, options, progress);
-        planner.index().await?;
         let (ids, wanted) = match targets {
             Targets::Named(ids, wanted) => (ids.clone(), wanted.clone()),
             Targets::All => (project.lock().packs.keys().cloned().collect(), None),
         };
+        let (of_registries, ids): (Vec<_>, Vec<_>) =
+            ids.into_iter().map(|id| (id.clone(), planner.registry(&id))).partition(|(_, at)| at.is_some());
+        // A project whose packs all come from registries needs no index.
+        if of_registries.is_empty() || !ids.is_empty() {
+            planner.index().await?;
+        }
         let (mut moving, mut foreign) = (Vec::new(), Vec::new());
-        for id in ids {
+        for (id, _) in ids {
             match (planner.of_index(&id), targets) {
                 (Ok(()), _) => moving.push(id),
                 (Err(_), Targets::All) => foreign.push(id),
@@ -123,10 +129,21 @@ impl Installer<'_> {
         if let (Some(wanted), [id]) = (&wanted, moving.as_slice()) {
             planner.check_wanted(id, wanted)?;
         }
-        let (packs, chosen) = planner.update(&moving, wanted.as_ref()).await?;
+        let (mut given, mut current) = (Vec::new(), Vec::new());
+        for (id, at) in of_registries {
+            let (Some(locked), Some(at)) = (project.locked(&id), at) else { continue };
+            match planner.successor(locked, &at, wanted.as_ref()).await? {
+                Successor::Found(_, component) => given.push((id, *component)),
+                Successor::Refused(why) => planner.warn(format!("{id}: {why}")),
+                Successor::None => current.push((id, locked.version.clone())),
+            }
+        }
+        let (from_registries, given): (Vec<_>, Vec<_>) = given.into_iter().unzip();
+        let all: Vec<PackId> = moving.iter().cloned().chain(from_registries).collect();
+        let (packs, chosen) = planner.update(&all, wanted.as_ref(), given).await?;
         let reviews = packs.iter().filter_map(|pack| self.review(project, pack).transpose());
         let reviews = reviews.collect::<Result<Vec<_>, _>>()?;
-        let (mut held, mut current) = (Vec::new(), Vec::new());
+        let mut held = Vec::new();
         for id in &moving {
             let Some(version) = chosen.get(id) else { continue };
             match planner.held(id, version).await {
@@ -147,9 +164,16 @@ impl Installer<'_> {
     /// When there is no index.
     pub async fn outdated(&self, project: &Project, options: &Options) -> Result<Vec<Outdated>, InstallError> {
         let mut planner = Planner::new(self, project, options, &|_| {});
-        planner.index().await?;
+        let packs = &project.lock().packs;
+        if packs.is_empty() || packs.values().any(|locked| of_registry(locked).is_none()) {
+            planner.index().await?;
+        }
         let mut found = Vec::new();
-        for (id, locked) in &project.lock().packs {
+        for (id, locked) in packs {
+            if let Some(at) = of_registry(locked) {
+                found.extend(planner.outdated_in(locked, &at).await);
+                continue;
+            }
             if planner.of_index(id).is_err() {
                 continue;
             }
@@ -184,6 +208,30 @@ impl Installer<'_> {
 }
 
 impl Planner<'_> {
+    /// Where an installed pack came from, if that is a registry.
+    fn registry(&self, id: &PackId) -> Option<Reference> {
+        self.project.locked(id).and_then(of_registry)
+    }
+
+    /// As a line of `rig outdated`, when there is something to say. A registry that does not answer is something.
+    async fn outdated_in(&self, locked: &LockedPack, at: &Reference) -> Option<Outdated> {
+        let installed = locked.version.clone();
+        let line = |update: Option<Version>, held_by| Outdated {
+            pack: locked.pack_id.clone(),
+            newest: update.clone().unwrap_or_else(|| installed.clone()),
+            installed: installed.clone(),
+            update,
+            withdrawn: false,
+            held_by,
+        };
+        match self.successor(locked, at, None).await {
+            Ok(Successor::None) => None,
+            Ok(Successor::Found(version, _)) => Some(line(Some(version), Vec::new())),
+            Ok(Successor::Refused(why)) => Some(line(None, vec![why])),
+            Err(error) => Some(line(None, vec![error.to_string()])),
+        }
+    }
+
     /// Whether an installed pack is a release of the project's index: another index may have another pack of that name.
     fn of_index(&self, id: &PackId) -> Result<(), InstallError> {
         let Some(locked) = self.project.locked(id) else {

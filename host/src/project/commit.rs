@@ -205,6 +205,13 @@ fn replace(path: &Path, text: &str, mode: u32, staged: &mut dyn FnMut() -> bool)
     Ok(true)
 }
 
+/// Replaces one file that stands for itself.
+pub(super) fn replace_file(path: &Path, text: &str) -> Result<(), ProjectError> {
+    refuse_symlink(path)?;
+    remove(&staged_path(path))?;
+    replace(path, text, 0o666, &mut || true).map(drop)
+}
+
 pub(super) fn remove(path: &Path) -> Result<(), ProjectError> {
     match fs::remove_file(path) {
         Ok(()) => sync_folder(path),

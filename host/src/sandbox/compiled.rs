@@ -7,9 +7,9 @@
 //! ever taken into this folder from a pack.
 
 use std::{
-    fs,
+    fs::File,
     hash::{Hash, Hasher},
-    io::{self, Write},
+    io::{self, Read as _, Write},
     path::{Path, PathBuf},
 };
 
@@ -119,16 +119,19 @@ impl Cache {
 
     fn read(&self, digest: &Sha256, path: &Path) -> Result<Option<Vec<u8>>, LoadError> {
         let folder_error = |source| LoadError::Folder { path: self.dir.clone(), source };
-        let file = match fs::read(path) {
-            Ok(file) => file,
+        let mut opened = match File::open(path) {
+            Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(folder_error(error)),
         };
+        let mut file = Vec::new();
+        opened.read_to_end(&mut file).map_err(folder_error)?;
         home::private_dir(&self.dir).map_err(folder_error)?;
         let found = self.seal(digest, file.get(HEADER..).unwrap_or_default());
         let expected =
             file.first_chunk().map_or_else(|| Sha256::from_bytes([0; 32]), |bytes| Sha256::from_bytes(*bytes));
         if found == expected {
+            home::hold::mark(&opened);
             Ok(Some(file))
         } else {
             Err(LoadError::Tampered { path: path.to_owned(), expected, found })

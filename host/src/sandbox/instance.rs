@@ -10,12 +10,12 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{Store, UpdateDeadline, component::Instance};
 
 use super::{
     CallReach, Failure, Outcome, Stop, ToolError,
-    bindings::{Pack, PackPre},
     engine::{MAX_MEMORY, RunningEngine},
+    exports::Exports,
     imports::{
         client::{Changes, Said},
         log::CallLog,
@@ -114,12 +114,12 @@ impl Lane {
 /// Instantiates, calls, and drops the instance.
 pub(super) async fn run<R>(
     engine: &RunningEngine,
-    pre: &PackPre<State>,
+    exports: &Exports,
     reach: CallReach,
     limits: &CallLimits,
     deadline: Instant,
     cancel: CancellationToken,
-    call: impl AsyncFnOnce(&Pack, &mut Store<State>) -> wasmtime::Result<R>,
+    call: impl AsyncFnOnce(&Instance, &mut Store<State>) -> wasmtime::Result<R>,
 ) -> Ended<R> {
     let _ticking = engine.ticking();
     let log = CallLog::default();
@@ -155,7 +155,7 @@ pub(super) async fn run<R>(
 
     let ended = {
         let work = async {
-            let pack = pre.instantiate_async(&mut store).await?;
+            let pack = exports.instantiate(&mut store).await?;
             call(&pack, &mut store).await
         };
         // The timer and the cancel are for guests that wait in a host function: dropping the work drops the wait.

@@ -14,7 +14,7 @@ use rig_specs::{
     rtp::{RiskClass, ToolDef},
 };
 use rig_tests::{
-    Project, Reply, Upstream, console,
+    Project, Registry, Reply, Upstream, console,
     guest::Guest,
     normalised, packs, rig_path,
     toolchains::{for_builds, has_built},
@@ -144,6 +144,17 @@ fn an_index_behind_nginx() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let _stopped = Stopped(project.root().join("user/hosting/nginx.pid"));
     check_with(&project, "docs/hosting-an-index.md", "hosting", Some(("8790", free)));
+}
+
+#[test]
+fn packs_in_a_registry() {
+    let Some(registry) = Registry::program() else { return };
+    let mut project = machine("oci");
+    let path = format!("{}:{}", registry.parent().unwrap().display(), project.env()["PATH"]);
+    project.set_env("PATH", &path);
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let _stopped = Stopped(project.root().join("user/oci/registry.pid"));
+    check_with(&project, "docs/oci.md", "oci", Some(("8791", free)));
 }
 
 /// Stops the program whose number is in a file, when a page did not come to the end where it does.

@@ -241,8 +241,8 @@ async fn a_changed_summary_is_found() {
         let stored = |n: u64| chain::Stored::new(row(n.to_string()), Timestamp::now());
         let mut rows: Vec<_> = (0..=summary::ROWS).map(stored).collect();
         log.append(rows.iter_mut()).unwrap();
-        assert!(summary::make_next(&mut log).unwrap());
-        assert!(!summary::make_next(&mut log).unwrap());
+        assert!(summary::make_next(&mut log, || ()).unwrap());
+        assert!(!summary::make_next(&mut log, || ()).unwrap());
     }
     assert_eq!(found(&place), Vec::<String>::new(), "the control");
     let file = place.attacker();

@@ -31,7 +31,7 @@ async fn begun(place: &Place) -> Audit {
 }
 
 /// Keeps the thread from moving rows by itself. Who abandons the intake before the guard is dropped leaves what a kill leaves.
-fn hold(audit: &Audit) -> std::sync::MutexGuard<'_, writer::Writer> {
+fn hold(audit: &Audit) -> parking_lot::MutexGuard<'_, writer::Writer> {
     audit.shared.writer()
 }
 

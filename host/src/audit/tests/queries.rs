@@ -23,7 +23,7 @@ fn filled(count: u64) -> (Place, Timestamp) {
     };
     let mut rows: Vec<_> = (1..=count).map(stored).collect();
     log.append(rows.iter_mut()).unwrap();
-    while summary::make_next(&mut log).unwrap() {}
+    while summary::make_next(&mut log, || ()).unwrap() {}
     (place, start)
 }
 

@@ -13,7 +13,7 @@ fn filled(days: u64) -> (Place, Timestamp) {
     let stored = |n: u64| chain::Stored::new(row(n.to_string()), start + Duration::from_secs(n * DAY / 100));
     let mut rows: Vec<_> = (0..days * 100).map(stored).collect();
     let appended = log.append(rows.iter_mut()).unwrap();
-    while summary::make_next(&mut log).unwrap() {}
+    while summary::make_next(&mut log, || ()).unwrap() {}
     let mut anchor = anchor::Anchor::open(&place.settings.anchors, &place.settings.path).unwrap();
     anchor.advance(appended.before, appended.head, |_| None).unwrap();
     (place, start + Duration::from_secs(days * DAY))

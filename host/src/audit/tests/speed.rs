@@ -117,7 +117,7 @@ fn a_million_rows() {
         log.append(rows.iter_mut()).unwrap();
     }
     let begun = Instant::now();
-    while summary::make_next(&mut log).unwrap() {}
+    while summary::make_next(&mut log, || ()).unwrap() {}
     println!("summaries: {:.2} µs a row", begun.elapsed().as_secs_f64());
     let any = AuditQuery::default;
     let text = |text: &str| Some(text.to_owned());

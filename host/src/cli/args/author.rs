@@ -45,15 +45,19 @@ pub struct Test {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Whoever has the folder installs from it: rig install NAME --index-url FOLDER/pack_index.json\n\nExamples:\n  \
-rig publish --to ~/packs\n  rig publish ./weather-0.1.0.wasm --to ~/packs --dry-run"
+rig publish --to ~/packs\n  rig publish ./weather-0.1.0.wasm --to ~/packs --dry-run\n  \
+rig publish --to oci://registry.example.com/weather --tag latest"
 )]
 pub struct Publish {
     /// The pack's folder, which is built first, or a built pack (*.wasm)
     #[arg(value_name = "DIR|FILE", default_value = ".", value_hint = ValueHint::AnyPath)]
     pub source: PathBuf,
-    /// The folder with pack_index.json; made when there is none
-    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    /// The folder with pack_index.json, made when there is none; or a repository of an OCI registry, oci://registry/name
+    #[arg(long, value_name = "FOLDER|OCI", value_hint = ValueHint::DirPath)]
     pub to: PathBuf,
+    /// In a registry: a tag beside the version, for example latest. May be repeated
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<String>,
     /// Who answers for the pack; kept when the index says it already
     #[arg(long, value_name = "NAME")]
     pub publisher: Option<String>,

@@ -6,10 +6,10 @@ use rig_specs::{PackId, tuf::PublicKey};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  rig install stripe\n  rig install stripe@1.2.0\n  rig install ./build/weather-0.1.0.wasm\n  \
-rig install 'https://example.com/weather.wasm#sha256=…'\n  rig install            (restores exactly what rig.lock says)"
+rig install 'https://example.com/weather.wasm#sha256=…'\n  rig install oci://registry.example.com/weather:1.2.0\n  rig install            (restores exactly what rig.lock says)"
 )]
 pub struct Install {
-    /// Names (NAME or NAME@VERSION), component files (*.wasm) or https://…#sha256=… addresses
+    /// Names (NAME or NAME@VERSION), component files (*.wasm), https://…#sha256=… addresses, or oci://registry/name:tag
     #[arg(value_name = "PACK")]
     pub packs: Vec<String>,
     /// The version to install; for one pack

@@ -20,7 +20,7 @@ pub fn run(session: &Session, args: &Outdated) -> Result<u8, Failure> {
     if args.json {
         render::json(&found)?;
     } else if found.is_empty() {
-        session.ui.note("Every pack that comes from the project's index is up to date.");
+        session.ui.note("Every pack that comes from the project's index or from a registry is up to date.");
     } else {
         let row = |line: &Line| {
             let now =
@@ -31,7 +31,11 @@ pub fn run(session: &Session, args: &Outdated) -> Result<u8, Failure> {
         let rows: Vec<_> = found.iter().map(row).collect();
         render::table(&["ID", "Installed", "Update", "Newest"], &rows);
         for line in found.iter().filter(|line| !line.held_by.is_empty()) {
-            session.ui.note(&format!("{} {} does not fit:", line.pack, line.newest));
+            if line.newest == line.installed {
+                session.ui.note(&format!("{} stays at {}:", line.pack, line.installed));
+            } else {
+                session.ui.note(&format!("{} {} does not fit:", line.pack, line.newest));
+            }
             line.held_by.iter().for_each(|why| session.ui.note(&format!("  {why}")));
         }
     }

@@ -16,14 +16,21 @@ use crate::cli::{
     session::Session,
 };
 
+mod push;
+
 pub fn run(session: &Session, args: &Publish) -> Result<u8, Failure> {
+    if let Some(to) = args.to.to_str().filter(|to| to.starts_with("oci:")) {
+        return push::run(session, args, to);
+    }
+    if !args.tag.is_empty() {
+        return Err(Failure::usage("--tag is for registries: --to oci://registry/name"));
+    }
     let folder = whole(session.start.join(&args.to));
     let options = Options { publisher: args.publisher.clone(), dry_run: args.dry_run };
     if args.yank {
         return yank(session, args, &folder, &options);
     }
-    let path = session.start.join(&args.source);
-    let component = if path.is_dir() { build::make(session, &args.source, None)?.path } else { path };
+    let component = component(session, args)?;
     let published = publish::publish(&folder, &component, &options)?;
     if args.json {
         let mut value = serde_json::to_value(&published).map_err(|error| Failure::of(&error, ""))?;
@@ -33,6 +40,12 @@ pub fn run(session: &Session, args: &Publish) -> Result<u8, Failure> {
         show(session, args, &published);
     }
     Ok(exit::DONE)
+}
+
+/// The built pack, which is built first when a folder was named.
+fn component(session: &Session, args: &Publish) -> Result<PathBuf, Failure> {
+    let path = session.start.join(&args.source);
+    Ok(if path.is_dir() { build::make(session, &args.source, None)?.path } else { path })
 }
 
 /// The path as a person can pass it on, without `..`. What does not exist yet stays as it was written.

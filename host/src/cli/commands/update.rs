@@ -2,7 +2,7 @@
 
 use rig_host::{
     install::{Action, Held, Installer, Options, Review, Targets, Update, WithBundle, wanted},
-    project::Project,
+    project::{Project, canary::Share},
 };
 use rig_specs::PackId;
 use serde_json::json;
@@ -67,6 +67,10 @@ pub fn run(session: &Session, args: &Args) -> Result<u8, Failure> {
         agree(session, &update.plan, &accepted)?;
     }
     let json = update_json(&update, true);
+    if let Some(share) = args.canary {
+        propose(session, &project, update, share)?;
+        return finish(session, args, &json, |_| {});
+    }
     commit(session, &project, update)?;
     finish(session, args, &json, |_| {})
 }
@@ -153,6 +157,26 @@ fn accept(session: &Session, reviews: &[Review], accepted: &[PackId]) -> Result<
             }
         }
     }
+    Ok(())
+}
+
+/// The update goes on trial; what is installed stays.
+fn propose(session: &Session, project: &Project, update: Update, share: Share) -> Result<(), Failure> {
+    if update.reviews.is_empty() {
+        return Err(Failure::new("there is nothing to compare: no installed pack changes its version"));
+    }
+    precompile(session, &update.plan)?;
+    let committed = update.plan.propose(project.root(), share, &mut |lock| session.waiting(lock))?;
+    for done in &committed.packs {
+        if let Action::Replace { from } = &done.action {
+            session
+                .ui
+                .done(&format!("{} {} is on trial beside {from}, for {share} of the calls", done.id, done.version));
+        }
+    }
+    session
+        .ui
+        .note("Gateways of this project take it up by themselves. `rig canary` shows it; then `rig canary promote`.");
     Ok(())
 }
 

@@ -74,17 +74,7 @@ impl Gate {
             };
             let location = response.headers().get(LOCATION).filter(|_| response.status().is_redirection());
             let Some(location) = location else {
-                let text = |name: HeaderName| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
-                return Ok(Download {
-                    status: response.status().as_u16(),
-                    length: response.content_length(),
-                    content_type: text(CONTENT_TYPE),
-                    content_range: text(CONTENT_RANGE),
-                    etag: text(ETAG),
-                    last_modified: text(LAST_MODIFIED),
-                    url,
-                    response,
-                });
+                return Ok(Download::of(response, url));
             };
             let next = location.to_str().ok().and_then(|location| url.join(location).ok());
             let Some(next) = next else {
@@ -102,6 +92,20 @@ impl Gate {
 }
 
 impl Download {
+    pub(super) fn of(response: reqwest::Response, url: Url) -> Self {
+        let text = |name: HeaderName| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
+        Self {
+            status: response.status().as_u16(),
+            length: response.content_length(),
+            content_type: text(CONTENT_TYPE),
+            content_range: text(CONTENT_RANGE),
+            etag: text(ETAG),
+            last_modified: text(LAST_MODIFIED),
+            url,
+            response,
+        }
+    }
+
     /// The next piece of the body, or nothing at its end. The caller counts: there is no limit here.
     ///
     /// # Errors
@@ -123,11 +127,11 @@ impl Download {
     }
 }
 
-fn stalled() -> HttpError {
+pub(super) fn stalled() -> HttpError {
     HttpError::Timeout(format!("nothing came for {} seconds", limits::DOWNLOAD_STALL.as_secs()))
 }
 
-fn check(url: &Url) -> Result<(), Error> {
+pub(super) fn check(url: &Url) -> Result<(), Error> {
     let refuse = |why: &str| Err(Error::Url { url: shown(url), why: why.into() });
     match url.scheme() {
         _ if !url.username().is_empty() || url.password().is_some() => refuse("it holds a user name or a password"),
@@ -139,7 +143,7 @@ fn check(url: &Url) -> Result<(), Error> {
 }
 
 /// Without user name and query, where access keys stand.
-fn shown(url: &Url) -> String {
+pub(super) fn shown(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);
     url.set_fragment(None);

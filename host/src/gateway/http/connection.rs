@@ -1,7 +1,7 @@
 //! One connection from its first byte to its end. It ends when the client goes, when it is quiet for long, or when the gateway
 //! stops; what a request started goes with it.
 
-use std::{future::poll_fn, net::IpAddr, pin::Pin, sync::Arc, task::Poll, time::Duration};
+use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use axum::{body::Body, response::Response};
 use http::Request;
@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Server,
+    guard::Local,
     wire::{Phase, Wire},
 };
 
@@ -25,18 +26,19 @@ type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, std::convert
 /// Serves one connection, which came to the address `local`. `hurry` ends it without waiting for anything.
 pub(super) async fn serve(
     server: Arc<Server>,
-    local: IpAddr,
+    local: Local,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     hurry: CancellationToken,
 ) {
     let phase = Phase::default();
     let wire = Wire::new(stream, phase.clone());
     let stopping = server.gateway.stopping().clone();
+    let local = Arc::new(local);
     let service = service_fn(move |request: Request<Incoming>| -> Answering {
         phase.busy();
-        let (server, phase) = (Arc::clone(&server), phase.clone());
+        let (server, phase, local) = (Arc::clone(&server), phase.clone(), Arc::clone(&local));
         Box::pin(async move {
-            let response = server.answer(local, request).await;
+            let response = server.answer(&local, request).await;
             if server.gateway.metrics().connections() > 1 {
                 // Writing an answer wakes its client, and the machine turns to it at once. Answers that are ready together go out
                 // together, and wake fewer.

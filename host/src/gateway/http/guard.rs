@@ -4,7 +4,7 @@
 //! points at 127.0.0.1 is not one of ours) and `Origin` (a page of another site says so itself). Tokens keep people apart. What a
 //! caller may then do with a tool is decided by the pipeline.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
@@ -72,28 +72,49 @@ impl Identity {
     }
 }
 
-/// Refuses requests that were sent to another name than one of this gateway's.
-pub(super) fn check_host(
+/// The end of a connection that is this gateway's.
+#[derive(Debug, Clone)]
+pub(super) struct Local {
+    address: IpAddr,
+    /// Address and port, as nearly every client writes them into `Host`.
+    usual: String,
+}
+
+impl Local {
+    pub(super) fn new(address: SocketAddr) -> Self {
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        Self { address: address.ip(), usual: address.to_string() }
+    }
+}
+
+/// Refuses requests that were sent to another name than one of this gateway's. Answers the name that the request has for it.
+pub(super) fn check_host<'a>(
     uri: &Uri,
-    headers: &HeaderMap,
-    local: IpAddr,
+    headers: &'a HeaderMap,
+    local: &Local,
     server: &config::Server,
-) -> Result<Authority, Problem> {
+) -> Result<&'a str, Problem> {
     let mut hosts = headers.get_all(HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
         return Err(Problem::bad_request("a request needs one `Host` header"));
     };
-    let host = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()).filter(plain);
-    let host = host.ok_or_else(|| Problem::bad_request("the `Host` header is not a host and a port"))?;
+    let text = host.to_str().ok();
     let target = uri.authority();
+    if let Some(text) = text.filter(|text| target.is_none() && *text == local.usual) {
+        return Ok(text);
+    }
+    let parsed = text.and_then(|text| Some((text, text.parse::<Authority>().ok().filter(plain)?)));
+    let Some((text, host)) = parsed else {
+        return Err(Problem::bad_request("the `Host` header is not a host and a port"));
+    };
     for name in [Some(&host), target].into_iter().flatten() {
-        if !plain(name) || !is_ours(name.host(), local, &server.allowed_hosts) {
+        if !plain(name) || !is_ours(name.host(), local.address, &server.allowed_hosts) {
             return Err(Problem::forbidden(
                 "the gateway is not reached by this name; who runs it can add it to `server.allowed_hosts` in rig.yaml",
             ));
         }
     }
-    Ok(host)
+    Ok(text)
 }
 
 /// Without a user name, and with a host.
@@ -120,7 +141,7 @@ fn is_usual_loopback(address: IpAddr) -> bool {
 /// Refuses requests of web pages, but for pages of allowed origins. Answers the origin when the answer must name it.
 pub(super) fn check_origin(
     headers: &HeaderMap,
-    host: &Authority,
+    host: &str,
     server: &config::Server,
 ) -> Result<Option<HeaderValue>, Problem> {
     let mut origins = headers.get_all(ORIGIN).iter();
@@ -134,7 +155,7 @@ pub(super) fn check_origin(
     if server.allowed_origins.iter().any(|allowed| allowed.trim_end_matches('/').eq_ignore_ascii_case(text)) {
         return Ok(Some(origin.clone()));
     }
-    let own = text.strip_prefix("http://").is_some_and(|rest| same(rest, host.as_str()));
+    let own = text.strip_prefix("http://").is_some_and(|rest| same(rest, host));
     if own { Ok(None) } else { Err(refused()) }
 }
 

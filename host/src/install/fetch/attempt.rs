@@ -6,6 +6,7 @@ use std::{io, time::Duration};
 use super::{Event, Expected, FetchError, Fetcher, part::Part, range::ContentRange};
 use crate::install::{
     net::{self, Body, Download, NetError, Rest},
+    oci,
     store::MAX_COMPONENT,
 };
 use rig_specs::Sha256;
@@ -43,21 +44,26 @@ impl From<FetchError> for Ended {
 }
 
 impl Attempt<'_> {
-    /// Fetches until `part` is whole and has the right hash.
-    pub(super) async fn run(&self, part: &mut Part) -> Result<(), FetchError> {
+    /// Fetches until `part` is whole and has the right hash. Returns the place as it is noted: what a tag named by its digest, of other
+    /// places the name, not where it led.
+    pub(super) async fn run(&self, part: &mut Part) -> Result<Url, FetchError> {
         let (mut breaks, mut anew) = (0, false);
+        let mut place = self.url.clone();
+        // Of a tag, only the registry knows the digest.
+        let is_place = self.url.scheme() != oci::SCHEME || self.url.path().contains('@');
         loop {
-            // A rig that was killed may have left all of it.
-            if part.length() > 0 && part.sha256() == self.expected.sha256 {
-                return Ok(());
-            }
             let from = part.length();
-            let ended = if from > 0 && self.expected.size == Some(from) { Ok(()) } else { self.ask(part).await };
+            // A rig that was killed may have left all of it.
+            let ended = match from > 0 && is_place {
+                true if part.sha256() == self.expected.sha256 => return Ok(place),
+                true if self.expected.size == Some(from) => Ok(()),
+                _ => self.ask(part, &mut place).await,
+            };
             let error = match ended {
                 Ok(()) => {
                     let found = part.sha256();
                     if found == self.expected.sha256 {
-                        return Ok(());
+                        return Ok(place);
                     }
                     let pieced = part.is_pieced();
                     self.clear(part)?;
@@ -90,7 +96,7 @@ impl Attempt<'_> {
     }
 
     /// Asks for what is missing and takes what comes.
-    async fn ask(&self, part: &mut Part) -> Result<(), Ended> {
+    async fn ask(&self, part: &mut Part, place: &mut Url) -> Result<(), Ended> {
         let Fetcher { downloader, offline, .. } = *self.fetcher;
         let from = part.length();
         let rest = Rest { from, validator: part.validator(self.url).map(str::to_owned) };
@@ -100,6 +106,9 @@ impl Attempt<'_> {
             Err(NetError::Status { status: 416, .. }) if rest.is_some() => return Err(Ended::Elsewhere),
             other => other.map_err(FetchError::from)?,
         };
+        if self.url.scheme() == oci::SCHEME {
+            place.clone_from(&download.url);
+        }
         let total = if download.status == 206 {
             let total = self.rest(&download, from)?;
             part.go_on();

@@ -14,9 +14,12 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 
 use super::*;
-use crate::install::{
-    net::{Download, NoAnswer, Rest, fake::run},
-    store,
+use crate::{
+    egress::RegistryRequest,
+    install::{
+        net::{Download, FromRegistry, NoAnswer, Rest, fake::run},
+        store,
+    },
 };
 
 const GOOD: &[u8] = b"0123456789";
@@ -139,6 +142,10 @@ impl Downloader for Net {
             })
         }
         .boxed()
+    }
+
+    fn registry<'a>(&'a self, _: &'a RegistryRequest) -> BoxFuture<'a, Result<FromRegistry, NoAnswer>> {
+        async { Err(NoAnswer { why: "there is no registry here".into(), hint: None }) }.boxed()
     }
 }
 

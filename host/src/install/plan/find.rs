@@ -1,6 +1,6 @@
 //! From a request to the bytes of a component: out of a file, a URL, the index, or the store when it has them already.
 
-use std::{fs, io::Write as _, path::Path};
+use std::{fs, io::Write as _, num::NonZero, panic::resume_unwind, path::Path, thread::available_parallelism};
 
 use rig_specs::{
     PackId, Sha256,
@@ -8,45 +8,50 @@ use rig_specs::{
     lock::{LockedPack, Origin},
 };
 use semver::Version;
+use tokio::{sync::Semaphore, task::spawn_blocking};
 use url::Url;
 
 use super::{
     Planner,
     choose::{artifacts, releases},
+    oci::plainly,
     other_bytes,
 };
 use crate::{
-    home::Home,
     install::{
         InstallError, Installer, LoadError, LoadedIndex, Progress,
         fetch::{self, Event, Expected, Fetcher},
         index::IndexError,
+        inspect::{self, Inspected},
         restore::source_url,
         source::Wanted,
-        store::{self, MAX_COMPONENT, Staged, StoreError},
+        store::{self, MAX_COMPONENT, Staged},
     },
+    words::plain,
 };
+
+/// How many components are inspected beside each other, at most.
+const INSPECTING: usize = 4;
 
 /// A component that is wanted: where it may be, and what was said about it.
 pub(super) struct Sought {
     /// How a person would name it.
-    what: String,
-    urls: Vec<Url>,
-    expected: Expected,
+    pub(super) what: String,
+    pub(super) urls: Vec<Url>,
+    pub(super) expected: Expected,
     /// As it will stand in the lock; nothing for the place that turns out to have it.
-    source: Option<String>,
-    publisher: Option<Publisher>,
-    newer: Option<Version>,
-    origin: Option<Origin>,
-    from_index: bool,
+    pub(super) source: Option<String>,
+    pub(super) publisher: Option<Publisher>,
+    pub(super) newer: Option<Version>,
+    pub(super) origin: Option<Origin>,
+    pub(super) from_index: bool,
 }
 
-/// A component to be inspected, and what was said about it.
-pub(super) struct Component {
-    /// How a person would name it.
-    pub(super) what: String,
+/// A component that is here, and what was said about it.
+pub(in crate::install) struct Component {
     pub(super) staged: Option<Staged>,
-    pub(super) sha256: Sha256,
+    /// What it says about itself.
+    pub(super) inspected: Inspected,
     pub(super) source: String,
     pub(super) publisher: Option<Publisher>,
     pub(super) newer: Option<Version>,
@@ -54,11 +59,8 @@ pub(super) struct Component {
     pub(super) from_index: bool,
 }
 
-impl Component {
-    /// Its bytes. What is inspected is what was hashed, whatever happened to the file in between.
-    pub(super) fn bytes(&self, home: &Home) -> Result<Vec<u8>, StoreError> {
-        self.staged.as_ref().map_or_else(|| store::read(home, &self.sha256), Staged::read)
-    }
+fn inspect(what: &str, bytes: &[u8], rig: &Version) -> Result<Inspected, InstallError> {
+    inspect::inspect(bytes, rig).map_err(|error| InstallError::Inspect { what: plain(what), error })
 }
 
 impl Planner<'_> {
@@ -83,8 +85,7 @@ impl Planner<'_> {
         };
         let staged = self.stage(&bytes, &fail)?;
         Ok(Component {
-            what,
-            sha256: staged.sha256,
+            inspected: inspect(&what, &bytes, &self.installer.rig)?,
             staged: Some(staged),
             source,
             publisher: None,
@@ -114,11 +115,13 @@ impl Planner<'_> {
         }
     }
 
-    /// The components with those hashes: those of the store when they are sound, all others fetched at once. None is held in memory.
+    /// The components with those hashes, inspected: those of the store when they are sound, all others fetched at once.
     pub(super) async fn obtain(&self, sought: Vec<Sought>) -> Result<Vec<Component>, InstallError> {
         let Installer { home, downloader, .. } = self.installer;
         let (offline, progress) = (self.options.offline(), self.progress);
         let fetcher = &Fetcher { downloader: *downloader, home, offline, progress };
+        // One is in memory for each that is inspected.
+        let cores = &Semaphore::new(available_parallelism().map_or(1, NonZero::get).min(INSPECTING));
         let there = |sought: Sought| {
             let there = store::read(home, &sought.expected.sha256).is_ok();
             if !there {
@@ -131,13 +134,14 @@ impl Planner<'_> {
             let Sought { what, urls, expected, .. } = &sought;
             let brought = if there { None } else { Some(fetcher.fetch(what, urls, *expected).await) };
             let brought = brought.transpose();
-            let brought = brought.map_err(|error| InstallError::Fetch { what: crate::words::plain(what), error })?;
+            let brought = brought.map_err(|error| plainly(InstallError::Fetch { what: plain(what), error }))?;
             let (staged, place) = brought.unzip();
             let place = place.or_else(|| urls.first().cloned()).map(String::from);
+            let _core = cores.acquire().await;
+            let (staged, inspected) = self.inspected(what, expected.sha256, staged).await;
             Ok(Component {
-                what: sought.what,
                 staged,
-                sha256: sought.expected.sha256,
+                inspected: inspected?,
                 source: sought.source.or(place).unwrap_or_default(),
                 publisher: sought.publisher,
                 newer: sought.newer,
@@ -146,6 +150,23 @@ impl Planner<'_> {
             })
         };
         fetch::all(sought.into_iter().map(obtain)).await
+    }
+
+    /// Inspects a component on a thread of its own, while others are on their way. What is inspected is what was hashed, whatever happened
+    /// to the file in between.
+    async fn inspected(
+        &self,
+        what: &str,
+        sha256: Sha256,
+        staged: Option<Staged>,
+    ) -> (Option<Staged>, Result<Inspected, InstallError>) {
+        let (home, rig, what) = (self.installer.home.clone(), self.installer.rig.clone(), what.to_owned());
+        let look = move || {
+            let bytes = staged.as_ref().map_or_else(|| store::read(&home, &sha256), Staged::read);
+            let inspected = bytes.map_err(InstallError::from).and_then(|bytes| inspect(&what, &bytes, &rig));
+            (staged, inspected)
+        };
+        spawn_blocking(look).await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
     }
 
     pub(in crate::install) async fn index(&mut self) -> Result<&LoadedIndex, IndexError> {

@@ -15,6 +15,7 @@ use semver::{Version, VersionReq};
 use super::{
     Planned, Planner, choose,
     find::{Component, Sought},
+    of_registry,
 };
 use crate::install::{
     InstallError, LoadedIndex,
@@ -60,17 +61,23 @@ impl Planner<'_> {
     pub(super) async fn install(&mut self, requests: &[Request]) -> Result<Vec<Planned>, InstallError> {
         let mut ask = Ask { roots: self.kept(), named: Vec::new() };
         let mut learnt = Learnt::default();
-        // What a component needs says which others are chosen, so those that were named by URL come first.
-        let urls = requests.iter().filter_map(|request| match request {
-            Request::Url { url, sha256 } => Some(Self::url(url, *sha256)),
-            Request::File(_) | Request::Named { .. } => None,
-        });
-        let mut from_urls = self.obtain(urls.collect()).await?.into_iter();
+        // What a component needs says which others are chosen, so those that were named by where they are come first.
+        let mut sought = Vec::new();
+        for request in requests {
+            match request {
+                Request::Url { url, sha256 } => sought.push(Self::url(url, *sha256)),
+                Request::Oci { reference, version, sha256 } => {
+                    sought.push(self.oci(reference, version.as_ref(), *sha256).await?);
+                }
+                Request::File(_) | Request::Named { .. } => {}
+            }
+        }
+        let mut elsewhere = self.obtain(sought).await?.into_iter();
         for request in requests {
             match request {
                 Request::File(path) => self.give(self.file(path)?, &mut ask, &mut learnt)?,
-                Request::Url { .. } => {
-                    if let Some(component) = from_urls.next() {
+                Request::Url { .. } | Request::Oci { .. } => {
+                    if let Some(component) = elsewhere.next() {
                         self.give(component, &mut ask, &mut learnt)?;
                     }
                 }
@@ -151,8 +158,11 @@ impl Planner<'_> {
     /// The installed version of a pack, when it is what is wanted. The same id in another index is another pack.
     pub(super) fn stays(&self, id: &PackId, wanted: Option<&Wanted>) -> Option<Version> {
         let locked = self.project.locked(id).filter(|locked| locked.runtime == Runtime::Wasm)?;
+        // One of a registry stays as long as the index has none of that name.
+        let elsewhere = |loaded: &LoadedIndex| of_registry(locked).is_some() && !loaded.index.packs.contains_key(id);
         if let (Some(origin), Some(loaded)) = (&locked.origin, &self.index)
             && !loaded.is_origin(self.project, origin)
+            && !elsewhere(loaded)
         {
             return None;
         }
@@ -177,8 +187,8 @@ impl Planner<'_> {
                 keys.filter(|key| !learnt.ready.contains_key(key) && self.changes(ask, &key.0, &key.1)).collect();
             let sought = keys.iter().map(|(id, version)| self.sought(ask, id, version));
             let components = self.obtain(sought.collect::<Result<_, _>>()?).await?;
-            for (key, planned) in keys.into_iter().zip(self.planned_all(components)) {
-                let (id, version, planned) = (&key.0, &key.1, planned?);
+            for (key, component) in keys.into_iter().zip(components) {
+                let (id, version, planned) = (&key.0, &key.1, self.planned(component)?);
                 self.check_named(id, version, &planned)?;
                 let needs = &planned.inspected.pack.manifest.dependencies;
                 let thought = problem.packs.get(id).and_then(|known| Some(&known.versions.get(version)?.needs));
@@ -249,9 +259,13 @@ impl Planner<'_> {
         &mut self,
         ids: &[PackId],
         wanted: Option<&Wanted>,
+        given: Vec<Component>,
     ) -> Result<(Vec<Planned>, BTreeMap<PackId, Version>), InstallError> {
-        let ask = self.updating(ids, wanted);
-        self.choose_all(&ask, Learnt::default()).await
+        let (mut ask, mut learnt) = (self.updating(ids, wanted), Learnt::default());
+        for component in given {
+            self.give(component, &mut ask, &mut learnt)?;
+        }
+        self.choose_all(&ask, learnt).await
     }
 
     /// Says when a version that was named is not there, or withdrawn.

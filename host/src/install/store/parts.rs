@@ -14,11 +14,11 @@ use rig_specs::Sha256;
 use super::{MAX_COMPONENT, STALE};
 
 /// The beginning of their names; the hash that the whole must have follows.
-const PART: &str = "part-";
+pub(crate) const PART: &str = "part-";
 /// The ending of the file beside each that says where its bytes are from.
 const NOTE: &str = "json";
 /// How long a part is kept. Whoever still wants it would have come by then.
-const KEPT: Duration = Duration::from_hours(7 * 24);
+pub(crate) const KEPT: Duration = Duration::from_hours(7 * 24);
 /// The bytes of all parts that nobody works on: two of the largest components. The oldest go first.
 const MOST: u64 = 2 * MAX_COMPONENT;
 /// How often a file is opened that others take away at the same moment.

@@ -295,6 +295,6 @@ fn is_absent(error: &NetError) -> bool {
     match error {
         NetError::Status { status, .. } => matches!(status, 403 | 404 | 410),
         NetError::Failed { url, .. } => url.scheme() == "file" && url.to_file_path().is_ok_and(|path| !path.exists()),
-        NetError::Offline { .. } | NetError::Slow { .. } => false,
+        NetError::Offline { .. } | NetError::Slow { .. } | NetError::Registry(_) => false,
     }
 }

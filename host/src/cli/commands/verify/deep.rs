@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rig_host::{
     build,
-    install::{Installer, Options, PackReport, WithBundle, inspect, rig_version, store},
+    install::{Installer, Options, PackReport, WithBundle, inspect, is_of_registry, rig_version, store},
     project::Project,
     sandbox::{CallLimits, PoolSize, Sandbox},
 };
@@ -64,6 +64,14 @@ fn index(session: &Session, project: &Project, reports: &mut [PackReport]) -> Re
     let way = WithBundle { network: &*gate, bundle: bundle.as_ref() };
     let installer = Installer::new(session.home.clone(), &way);
     let options = Options { mode: session.index_mode(true), ..Options::new(session.start.clone()) };
+    let (of_registries, mut reports): (Vec<_>, Vec<_>) =
+        reports.iter_mut().partition(|report| project.locked(&report.pack).is_some_and(is_of_registry));
+    let any = !of_registries.is_empty();
+    registries(session, project, &installer, &options, of_registries)?;
+    // A project whose packs all come from registries needs no index.
+    if reports.is_empty() && any {
+        return Ok(());
+    }
     let loaded = match Session::block_on(installer.index(project, &options))? {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -86,6 +94,30 @@ fn index(session: &Session, project: &Project, reports: &mut [PackReport]) -> Re
                 "{} {} was withdrawn by its publisher: `rig outdated` shows what there is",
                 report.pack, report.version
             ));
+        }
+    }
+    Ok(())
+}
+
+/// The tag of a version may name another component by now.
+fn registries(
+    session: &Session,
+    project: &Project,
+    installer: &Installer<'_>,
+    options: &Options,
+    reports: Vec<&mut PackReport>,
+) -> Result<(), Failure> {
+    for report in reports.into_iter().filter(|report| report.ok) {
+        let Some(locked) = project.locked(&report.pack) else { continue };
+        match Session::block_on(installer.moved_tag(project, locked, options))? {
+            Ok(None) => {}
+            Ok(Some(problem)) => {
+                report.ok = false;
+                report.problem = Some(problem);
+                let hint = "a released version never changes: ask whoever keeps the repository why it did";
+                report.hint = Some(hint.into());
+            }
+            Err(error) => session.ui.warn(&format!("{} was not compared with its registry: {error}", report.pack)),
         }
     }
     Ok(())

@@ -15,6 +15,10 @@ fn server(hosts: &[&str], origins: &[&str]) -> config::Server {
     config::Server { allowed_hosts: owned(hosts), allowed_origins: owned(origins), ..config::Server::default() }
 }
 
+fn local_end(address: &str) -> Local {
+    Local::new((address.parse::<IpAddr>().unwrap(), 8787).into())
+}
+
 const STRANGE: &str =
     "the gateway is not reached by this name; who runs it can add it to `server.allowed_hosts` in rig.yaml";
 const FOREIGN: &str =
@@ -25,7 +29,7 @@ fn hosts() {
     let allowed = server(&["rig.corp.example", "::2"], &[]);
     let check = |host: &str, local: &str| {
         let uri = Uri::from_static("/v1/health");
-        check_host(&uri, &headers(&[(HOST, host)]), local.parse().unwrap(), &allowed).map(drop)
+        check_host(&uri, &headers(&[(HOST, host)]), &local_end(local), &allowed).map(drop)
     };
     for (host, local) in [
         ("127.0.0.1:8787", "127.0.0.1"),
@@ -63,9 +67,9 @@ fn hosts() {
 
 #[test]
 fn one_host_and_the_target_agrees_with_it() {
-    let (local, settings) = (IpAddr::from([127, 0, 0, 1]), server(&[], &[]));
+    let (local, settings) = (local_end("127.0.0.1"), server(&[], &[]));
     let check = |uri: &'static str, of: &[(HeaderName, &str)]| {
-        check_host(&Uri::from_static(uri), &headers(of), local, &settings).map(drop)
+        check_host(&Uri::from_static(uri), &headers(of), &local, &settings).map(drop)
     };
     let one = Problem::bad_request("a request needs one `Host` header");
     assert_eq!(check("/", &[]), Err(one.clone()));
@@ -79,7 +83,7 @@ fn origins() {
     let settings = server(&[], &["https://console.corp.example", "http://localhost:3000/"]);
     let check = |origins: &[&str], host: &'static str| {
         let origins: Vec<_> = origins.iter().map(|origin| (ORIGIN, *origin)).collect();
-        check_origin(&headers(&origins), &Authority::from_static(host), &settings)
+        check_origin(&headers(&origins), host, &settings)
     };
     let named = |origin: &'static str| Ok(Some(HeaderValue::from_static(origin)));
     assert_eq!(check(&[], "localhost:8787"), Ok(None));
