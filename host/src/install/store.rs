@@ -3,6 +3,7 @@
 //! process ends, whatever `rig gc` thinks of it ([`hold`]).
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File, Permissions},
     io::{self, Read as _},
     os::unix::fs::PermissionsExt as _,
@@ -159,7 +160,10 @@ pub(crate) fn put(home: &Home, staged: Staged) -> Result<(), StoreError> {
 
 /// Moves staged components into the store. Those that are there already are kept, if they are sound.
 pub(super) fn put_all(home: &Home, staged: Vec<Staged>) -> Result<(), StoreError> {
-    let new: Vec<Staged> = staged.into_iter().filter(|one| read(home, &one.sha256).is_err()).collect();
+    // Each once: a second one would wait for the first to be let go.
+    let mut seen = BTreeSet::new();
+    let is_new = |one: &Staged| seen.insert(one.sha256) && read(home, &one.sha256).is_err();
+    let new: Vec<Staged> = staged.into_iter().filter(is_new).collect();
     if new.is_empty() {
         return Ok(());
     }
@@ -172,11 +176,15 @@ pub(super) fn put_all(home: &Home, staged: Vec<Staged>) -> Result<(), StoreError
         sync_some(first)?;
         threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
     })?;
-    for one in new {
-        move_in(home, one)?;
-    }
+    let moved = new.into_iter().map(|one| move_in(home, one)).collect::<Result<Vec<_>, _>>()?;
     let folder = home.store();
-    File::open(&folder).and_then(|folder| folder.sync_all()).map_err(|error| StoreError::io("write", &folder, error))
+    let synced = File::open(&folder).and_then(|folder| folder.sync_all());
+    for (sha256, kept) in moved.into_iter().flatten() {
+        // A part is held alone until it is in the store; there others use it too.
+        let _ = kept.lock_shared();
+        home.keep(sha256, kept);
+    }
+    synced.map_err(|error| StoreError::io("write", &folder, error))
 }
 
 fn make_durable(home: &Home, staged: &Staged) -> Result<(), StoreError> {
@@ -185,7 +193,8 @@ fn make_durable(home: &Home, staged: &Staged) -> Result<(), StoreError> {
     synced.map_err(|error| StoreError::io("write", &home.component(&staged.sha256), error))
 }
 
-fn move_in(home: &Home, staged: Staged) -> Result<(), StoreError> {
+/// The file in the store. Nothing when another process was faster and what it put there is sound.
+fn move_in(home: &Home, staged: Staged) -> Result<Option<(Sha256, File)>, StoreError> {
     let Staged { mut file, sha256 } = staged;
     let path = home.component(&sha256);
     let write = |source| StoreError::io("write", &path, source);
@@ -194,18 +203,13 @@ fn move_in(home: &Home, staged: Staged) -> Result<(), StoreError> {
         let damaged = hold::hold(&path).map_err(write)?;
         let moved = if damaged.is_some() { file.persist(&path) } else { file.persist_noclobber(&path) };
         match moved {
-            Ok(kept) => {
-                // A part is held alone until it is moved; in the store others use it too.
-                let _ = kept.lock_shared();
-                home.keep(sha256, kept);
-                return Ok(());
-            }
+            Ok(kept) => return Ok(Some((sha256, kept))),
             // Another process was faster; what it put there is looked at.
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => file = error.file,
             Err(error) => return Err(write(error.error)),
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Notes that a project uses the store, before it comes to need anything there.
@@ -259,6 +263,16 @@ mod tests {
         assert_eq!(read(&home, &digest).unwrap(), b"bytes");
         let mode = fs::metadata(home.component(&digest)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o444);
+        assert_eq!(fs::read_dir(home.staging()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn several_at_once_and_the_same_twice() {
+        let (_folder, home) = home();
+        let bytes: Vec<Vec<u8>> = (0..9).map(|number| vec![number; 100]).collect();
+        let all = bytes.iter().chain(&bytes[..3]).map(|bytes| staged(&home, bytes)).collect();
+        put_all(&home, all).unwrap();
+        assert!(bytes.iter().all(|bytes| read(&home, &Sha256::of(bytes)).unwrap() == *bytes));
         assert_eq!(fs::read_dir(home.staging()).unwrap().count(), 0);
     }
 

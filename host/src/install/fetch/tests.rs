@@ -435,6 +435,18 @@ fn a_part_that_another_process_works_on_is_left_alone() {
     assert_eq!(store::read(&setup.home, &Sha256::of(GOOD)).unwrap(), GOOD);
 }
 
+/// What is in the store is held by all who use it, so nobody waits for the process that fetched it.
+#[test]
+fn a_fetched_component_in_the_store_is_held_together() {
+    let setup = setup();
+    setup.serve("a", vec![file(GOOD, V1)]);
+    let (staged, _) = setup.fetch(&["https://a/x"], of(GOOD)).unwrap();
+    store::put_all(&setup.home, vec![staged]).unwrap();
+    // The home of another process: this one's still holds the file that it put there.
+    let other = Home::new(setup.home.root().to_path_buf());
+    assert_eq!(store::read(&other, &Sha256::of(GOOD)).unwrap(), GOOD);
+}
+
 #[test]
 fn files_of_this_machine_are_places_too() {
     let setup = setup();
