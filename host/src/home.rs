@@ -8,7 +8,7 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::SystemTime,
 };
 
@@ -171,10 +171,15 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The id of the user that this process runs as. A new file has it; finding out that way needs no call that the standard library
+/// The id of the user that this process runs as. A new file has it; finding out that way, once, needs no call that the standard library
 /// lacks, but a folder that can be written.
 pub(crate) fn own_id(folder: &Path) -> io::Result<u32> {
-    Ok(tempfile::tempfile_in(folder)?.metadata()?.uid())
+    static OWN: OnceLock<u32> = OnceLock::new();
+    if let Some(own) = OWN.get() {
+        return Ok(*own);
+    }
+    let own = tempfile::tempfile_in(folder)?.metadata()?.uid();
+    Ok(*OWN.get_or_init(|| own))
 }
 
 /// The 32 random bytes in a file of a private folder, made when there is none. The file appears whole, for this user only, and is

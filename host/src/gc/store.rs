@@ -7,7 +7,10 @@ use rig_specs::Sha256;
 use super::{Kind, Needed, Pruning, digest, entries::Entry};
 use crate::{
     home::hold::{self, Taken},
-    install::store::{STAGED, STALE},
+    install::store::{
+        STAGED, STALE,
+        parts::{KEPT, PART},
+    },
 };
 
 /// How many components are taken at once, each an open file, before the projects are looked at again.
@@ -79,10 +82,13 @@ impl Pruning<'_> {
     /// What downloads left. A running one holds its file.
     pub(super) fn downloads(&mut self) {
         for entry in self.files(&self.home.staging()) {
-            if entry.name.starts_with(STAGED) {
-                let old = |pruning: &Self, found: &std::fs::Metadata| pruning.age(found) >= STALE;
-                self.take_away(Kind::Download, &entry.path, STALE, &old);
-            }
+            let age = match &*entry.name {
+                name if name.starts_with(STAGED) => STALE,
+                name if name.starts_with(PART) => KEPT,
+                _ => continue,
+            };
+            let old = |pruning: &Self, found: &std::fs::Metadata| pruning.age(found) >= age;
+            self.take_away(Kind::Download, &entry.path, age, &old);
         }
     }
 }

@@ -76,11 +76,8 @@ impl Plan {
     ) -> Result<Committed, InstallError> {
         store::used_by(&self.home, root)?;
         // A component that nobody names does no harm, so the store comes before the lock that names it.
-        for pack in &mut self.packs {
-            if let Some(staged) = pack.staged.take() {
-                store::put(&self.home, staged)?;
-            }
-        }
+        let staged: Vec<_> = self.packs.iter_mut().filter_map(|pack| pack.staged.take()).collect();
+        store::put_all(&self.home, staged)?;
         let (project, guard) = Project::lock_for_change(root, on_wait)?;
         let mut next = Next {
             lock: project.lock().clone(),

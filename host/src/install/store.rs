@@ -3,10 +3,13 @@
 //! process ends, whatever `rig gc` thinks of it ([`hold`]).
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File, Permissions},
     io::{self, Read as _},
     os::unix::fs::PermissionsExt as _,
+    panic::resume_unwind,
     path::{Path, PathBuf},
+    thread,
     time::{Duration, SystemTime},
 };
 
@@ -15,10 +18,14 @@ use tempfile::NamedTempFile;
 
 use crate::home::{Home, hold, private_dir, projects};
 
+pub(crate) mod parts;
+
 /// The largest component that is installed or loaded. Components with a whole language runtime inside have about 20 MiB.
 pub const MAX_COMPONENT: u64 = 256 << 20;
 /// How old a file in staging must be to be taken for one that a crash left behind.
 pub(crate) const STALE: Duration = Duration::from_hours(1);
+/// How many threads sync files: a disk writes several in hardly more time than one.
+const SYNCING: usize = 4;
 /// The beginning of the names in staging; others are left alone.
 pub(crate) const STAGED: &str = "fetch-";
 
@@ -54,7 +61,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+    pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { action, path: path.to_path_buf(), source }
     }
 
@@ -110,8 +117,7 @@ impl Staged {
 /// A new, empty file in staging; what a crash left there long ago is removed.
 pub(super) fn stage(home: &Home) -> Result<NamedTempFile, StoreError> {
     let folder = home.staging();
-    make_folders(home)?;
-    sweep(&folder);
+    prepare(home)?;
     let new = tempfile::Builder::new().prefix(STAGED).tempfile_in(&folder);
     let file = new.map_err(|error| StoreError::io("write in", &folder, error))?;
     // Tells other processes that the file is in use, here and under its name in the store: there others may use it too. Where there
@@ -120,10 +126,13 @@ pub(super) fn stage(home: &Home) -> Result<NamedTempFile, StoreError> {
     Ok(file)
 }
 
-fn make_folders(home: &Home) -> Result<(), StoreError> {
+/// Makes the folders, and removes from staging what crashes left there long ago.
+pub(super) fn prepare(home: &Home) -> Result<(), StoreError> {
     for folder in [home.staging(), home.store()] {
         private_dir(&folder).map_err(|error| StoreError::io("use", &folder, error))?;
     }
+    sweep(&home.staging());
+    parts::sweep(&home.staging());
     Ok(())
 }
 
@@ -143,32 +152,64 @@ fn sweep(folder: &Path) {
     }
 }
 
-/// Moves a staged component into the store. One that is there already is kept, if it is sound.
+/// Moves a staged component into the store, as [`put_all`] does.
+#[cfg(test)]
 pub(crate) fn put(home: &Home, staged: Staged) -> Result<(), StoreError> {
+    put_all(home, vec![staged])
+}
+
+/// Moves staged components into the store. Those that are there already are kept, if they are sound.
+pub(super) fn put_all(home: &Home, staged: Vec<Staged>) -> Result<(), StoreError> {
+    // Each once: a second one would wait for the first to be let go.
+    let mut seen = BTreeSet::new();
+    let is_new = |one: &Staged| seen.insert(one.sha256) && read(home, &one.sha256).is_err();
+    let new: Vec<Staged> = staged.into_iter().filter(is_new).collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let sync_some = |some: &[Staged]| some.iter().try_for_each(|one| make_durable(home, one));
+    let sync_some = &sync_some;
+    let (first, others) = new.split_at(new.len().div_ceil(SYNCING));
+    thread::scope(|scope| {
+        let each = first.len();
+        let threads: Vec<_> = others.chunks(each).map(|some| scope.spawn(move || sync_some(some))).collect();
+        sync_some(first)?;
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })?;
+    let moved = new.into_iter().map(|one| move_in(home, one)).collect::<Result<Vec<_>, _>>()?;
+    let folder = home.store();
+    let synced = File::open(&folder).and_then(|folder| folder.sync_all());
+    for (sha256, kept) in moved.into_iter().flatten() {
+        // A part is held alone until it is in the store; there others use it too.
+        let _ = kept.lock_shared();
+        home.keep(sha256, kept);
+    }
+    synced.map_err(|error| StoreError::io("write", &folder, error))
+}
+
+fn make_durable(home: &Home, staged: &Staged) -> Result<(), StoreError> {
+    let file = staged.file.as_file();
+    let synced = file.set_permissions(Permissions::from_mode(0o444)).and_then(|()| file.sync_all());
+    synced.map_err(|error| StoreError::io("write", &home.component(&staged.sha256), error))
+}
+
+/// The file in the store. Nothing when another process was faster and what it put there is sound.
+fn move_in(home: &Home, staged: Staged) -> Result<Option<(Sha256, File)>, StoreError> {
     let Staged { mut file, sha256 } = staged;
     let path = home.component(&sha256);
     let write = |source| StoreError::io("write", &path, source);
     while read(home, &sha256).is_err() {
-        file.as_file().set_permissions(Permissions::from_mode(0o444)).map_err(write)?;
-        file.as_file().sync_all().map_err(write)?;
         // What is there is damaged. It is held while it is replaced: nobody removes what takes its place, thinking it the old one.
         let damaged = hold::hold(&path).map_err(write)?;
         let moved = if damaged.is_some() { file.persist(&path) } else { file.persist_noclobber(&path) };
         match moved {
-            Ok(kept) => {
-                home.keep(sha256, kept);
-                return sync(&home.store());
-            }
+            Ok(kept) => return Ok(Some((sha256, kept))),
             // Another process was faster; what it put there is looked at.
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => file = error.file,
             Err(error) => return Err(write(error.error)),
         }
     }
-    Ok(())
-}
-
-fn sync(folder: &Path) -> Result<(), StoreError> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| StoreError::io("write", folder, error))
+    Ok(None)
 }
 
 /// Notes that a project uses the store, before it comes to need anything there.
@@ -222,6 +263,16 @@ mod tests {
         assert_eq!(read(&home, &digest).unwrap(), b"bytes");
         let mode = fs::metadata(home.component(&digest)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o444);
+        assert_eq!(fs::read_dir(home.staging()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn several_at_once_and_the_same_twice() {
+        let (_folder, home) = home();
+        let bytes: Vec<Vec<u8>> = (0..9).map(|number| vec![number; 100]).collect();
+        let all = bytes.iter().chain(&bytes[..3]).map(|bytes| staged(&home, bytes)).collect();
+        put_all(&home, all).unwrap();
+        assert!(bytes.iter().all(|bytes| read(&home, &Sha256::of(bytes)).unwrap() == *bytes));
         assert_eq!(fs::read_dir(home.staging()).unwrap().count(), 0);
     }
 

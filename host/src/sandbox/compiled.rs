@@ -88,20 +88,24 @@ impl Cache {
 
     /// Takes the compiled form from the cache, or compiles and keeps it.
     pub(super) fn load(&self, engine: &Engine, digest: &Sha256, component: &[u8]) -> Result<Component, LoadError> {
-        let path = self.path(digest);
-        if let Some(file) = self.read(digest, &path)? {
-            // SAFETY: the bytes are those that rig's own compiler wrote for this component and these settings: the digest that
-            // covers both was just checked, over the same buffer, in a folder that only this user can write.
-            #[allow(unsafe_code, reason = "the one place that loads compiled code; see the module's documentation")]
-            let loaded = unsafe { Component::deserialize(engine, &file[HEADER..]) };
-            if let Ok(component) = loaded {
-                return Ok(component);
-            }
+        if let Some(component) = self.find(engine, digest)? {
+            return Ok(component);
         }
+        let path = self.path(digest);
         let compiled = Component::new(engine, component).map_err(LoadError::Compile)?;
         let code = compiled.serialize().map_err(LoadError::Compile)?;
         self.write(digest, &path, &code).map_err(|source| LoadError::Folder { path, source })?;
         Ok(compiled)
+    }
+
+    /// Takes the compiled form from the cache, if it is there.
+    pub(super) fn find(&self, engine: &Engine, digest: &Sha256) -> Result<Option<Component>, LoadError> {
+        let Some(file) = self.read(digest, &self.path(digest))? else { return Ok(None) };
+        // SAFETY: the bytes are those that rig's own compiler wrote for this component and these settings: the digest that
+        // covers both was just checked, over the same buffer, in a folder that only this user can write.
+        #[allow(unsafe_code, reason = "the one place that loads compiled code; see the module's documentation")]
+        let loaded = unsafe { Component::deserialize(engine, &file[HEADER..]) };
+        Ok(loaded.ok())
     }
 
     /// Whether there is a compiled form, checked against its digest.
