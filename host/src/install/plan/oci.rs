@@ -183,8 +183,8 @@ impl Installer<'_> {
         let urls: Vec<_> = found.reference.url().into_iter().collect();
         let expected = Expected { sha256: found.sha256, size: Some(found.size) };
         let fetcher = Fetcher { downloader: self.downloader, home: &self.home, offline: false, progress };
-        let fetched = fetcher.fetch(&what, &urls, expected).await;
-        let (staged, _) = fetched.map_err(|error| plainly(InstallError::Fetch { what: what.clone(), error }))?;
+        let bytes = fetcher.fetch(&what, &urls, expected).await;
+        let (staged, _) = bytes.map_err(|error| plainly(InstallError::Fetch { what: what.clone(), error }))?;
         Ok((found.reference, staged.read()?))
     }
 
