@@ -3,18 +3,21 @@
 //! In one run, on the same component and the same inputs: the echo tool as native code, bare wasmtime (a fresh instance, the same
 //! settings), and rig's whole call pipeline in process. Then whole processes: `rig call` with a warm cache against `rig --version`;
 //! the gateway over HTTP against a bare axum handler that runs the component, and beside guests in endless loops; MCP over stdio against
-//! a Node server on the official SDK.
+//! a Node server on the official SDK; installing ten packs from loopback against `curl` and `sha256sum` ([`install`] says how compiling
+//! is left out).
 //! Only ratios and differences within the run are judged; the exit code is 1 when one is beyond its bound.
 //!
-//! `--only pipeline|start|gateway|beside|stdio` runs one part, `--json FILE` writes the figures for programs.
+//! `--only pipeline|start|gateway|beside|stdio|install` runs one part, `--json FILE` writes the figures for programs.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints its findings")]
 
 mod bare;
 mod bare_http;
 mod beside;
 mod figures;
+mod files;
 mod gateway;
 mod inputs;
+mod install;
 mod load;
 mod measure;
 mod process;
@@ -34,7 +37,7 @@ const PIPELINE_BOUNDS: [(&str, f64); 2] = [("100 B", 2.0), ("10 KB", 1.2)];
 const COLD_START_BOUND: f64 = 40.0;
 
 /// The parts of a run, in order.
-const PARTS: [&str; 5] = ["pipeline", "start", "gateway", "beside", "stdio"];
+const PARTS: [&str; 6] = ["pipeline", "start", "gateway", "beside", "stdio", "install"];
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match words[..] {
         ["load", load] => load::main(load).map(|()| true),
+        ["files", dir] => files::main(dir).map(|()| true),
         ["bare-http"] => bare_http::main().map(|()| true),
         _ => options(&words).and_then(|options| run(&options)),
     };
@@ -110,6 +114,9 @@ fn run(options: &Options<'_>) -> Result<bool, Failure> {
     }
     if options.wants("stdio") {
         figures.extend(stdio::measure(&scratch, &small)?);
+    }
+    if options.wants("install") {
+        figures.extend(install::measure(&packs, &scratch)?);
     }
     figures::show(&figures);
     if let Some(path) = options.json {

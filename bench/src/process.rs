@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::Instant,
@@ -89,6 +89,13 @@ impl Server {
     pub(crate) fn bare() -> Result<Self, Failure> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("bare-http");
+        Self::start(command)
+    }
+
+    /// The files of a folder: `rig-bench files DIR`.
+    pub(crate) fn files(dir: &Path) -> Result<Self, Failure> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("files").arg(dir);
         Self::start(command)
     }
 

@@ -57,6 +57,7 @@ fn run(session: &Session, command: Command) -> Result<u8, Failure> {
         Command::Serve(args) => commands::serve::run(session, &args),
         Command::Export(args) => commands::export::run(session, &args),
         Command::Verify(args) => commands::verify::run(session, &args),
+        Command::Gc(args) => commands::gc::run(session, &args),
         Command::Inspect(args) => commands::inspect::run(session, &args),
         Command::New(args) => commands::new::run(session, &args),
         Command::Build(args) => commands::build::run(session, &args),

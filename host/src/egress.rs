@@ -33,7 +33,7 @@ pub use call::{CallEgress, EgressRecord};
 pub use client::telemetry::Collector;
 pub use client::{
     Gate,
-    download::Download,
+    download::{Download, Rest},
     registry::{RegistryAnswer, RegistryRequest, Repository},
     remote::{Answered, Remote, RemoteError},
 };

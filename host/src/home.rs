@@ -1,25 +1,35 @@
-//! The machine's folder of rig (`$RIG_HOME`): the store of components and the caches, shared by all projects of a user.
+//! The machine's folder of rig (`$RIG_HOME`): the store of components and the caches, shared by all projects of a user; which
+//! projects those are ([`projects`]), and what of it is in use at this moment ([`hold`]). What is removed again is decided in
+//! [`gc`](crate::gc).
 
 use std::{
-    fs,
+    collections::BTreeMap,
+    fs::{self, File},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::SystemTime,
 };
 
 use rig_specs::Sha256;
+
+pub(crate) mod hold;
+pub mod projects;
 
 /// The folder and the places in it. Making the value touches nothing.
 #[derive(Debug, Clone)]
 pub struct Home {
     root: PathBuf,
+    /// The components that this process uses, open and locked so that no other removes them.
+    held: Arc<Mutex<BTreeMap<Sha256, File>>>,
 }
 
 impl Home {
     /// The home at a path that the caller chose.
     #[must_use]
     pub fn new(root: PathBuf) -> Self {
-        Self { root }
+        Self { root, held: Arc::default() }
     }
 
     /// The folder itself.
@@ -40,6 +50,26 @@ impl Home {
         self.store().join(digest.hex())
     }
 
+    /// Keeps a component in the store for as long as this process uses it: until it ends, or [`Home::release`] is called.
+    pub(crate) fn keep(&self, digest: Sha256, held: File) {
+        self.held().insert(digest, held);
+    }
+
+    /// Lets go of the components that this process does not use any more.
+    pub(crate) fn release(&self, in_use: impl Fn(&Sha256) -> bool) {
+        self.held().retain(|digest, _| in_use(digest));
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, BTreeMap<Sha256, File>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where it is noted which projects use this folder.
+    #[must_use]
+    pub fn projects(&self) -> PathBuf {
+        self.root.join("projects")
+    }
+
     /// Where downloads wait until they are verified. On the store's file system, so that a rename moves them.
     #[must_use]
     pub fn staging(&self) -> PathBuf {
@@ -58,10 +88,35 @@ impl Home {
         self.root.join("cache").join("toolchains")
     }
 
-    /// Where cargo keeps what packs depend on once compiled, shared by all packs on that SDK.
+    /// Where the folders of [`Home::build`] are.
     #[must_use]
-    pub fn cargo(&self, sdk: &Sha256) -> PathBuf {
-        self.root.join("cache").join("cargo").join(&sdk.hex()[..16])
+    pub fn builds(&self) -> PathBuf {
+        self.root.join("cache").join("cargo")
+    }
+
+    /// The file in such a folder that whoever builds there holds.
+    pub(crate) const USED: &str = ".rig-used";
+
+    /// Where cargo keeps what packs depend on once compiled, shared by all packs on that SDK. The folder is made; it stays for as long
+    /// as the file is open.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn build(&self, sdk: &Sha256) -> io::Result<(PathBuf, File)> {
+        let folder = self.builds().join(&sdk.hex()[..16]);
+        let path = folder.join(Self::USED);
+        loop {
+            fs::create_dir_all(&folder)?;
+            match fs::OpenOptions::new().create(true).append(true).open(&path) {
+                // It was removed just now, which is seen once it is held.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                opened => drop(opened?),
+            }
+            if let Some(used) = hold::hold(&path)? {
+                used.set_modified(SystemTime::now())?;
+                return Ok((folder, used));
+            }
+        }
     }
 
     /// Where the heads of audit logs are remembered: outside the projects whose logs they are about.
@@ -94,15 +149,19 @@ impl Home {
 /// # Errors
 /// When the folder cannot be made, belongs to another user, or others can enter it and that cannot be changed.
 pub fn private_dir(path: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    for parent in missing.iter().filter_map(|folder| folder.parent()) {
+        // What is put into a new folder survives a loss of power only together with the folder.
+        let _ = File::open(parent).and_then(|parent| parent.sync_all());
+    }
     let metadata = fs::metadata(path)?;
     if metadata.permissions().mode() & 0o077 != 0 {
         // Made by an older umask: close it. This fails for a folder of somebody else, as it should.
         fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
     }
-    // Only root can enter a closed folder of somebody else, who could open it again. A new file has the owner that this process
-    // has; comparing needs no call that the standard library lacks.
-    let own = tempfile::tempfile_in(path)?.metadata()?.uid();
+    // Only root can enter a closed folder of somebody else, who could open it again.
+    let own = own_id(path)?;
     if own != metadata.uid() {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
@@ -110,6 +169,17 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
         ));
     }
     Ok(())
+}
+
+/// The id of the user that this process runs as. A new file has it; finding out that way, once, needs no call that the standard library
+/// lacks, but a folder that can be written.
+pub(crate) fn own_id(folder: &Path) -> io::Result<u32> {
+    static OWN: OnceLock<u32> = OnceLock::new();
+    if let Some(own) = OWN.get() {
+        return Ok(*own);
+    }
+    let own = tempfile::tempfile_in(folder)?.metadata()?.uid();
+    Ok(*OWN.get_or_init(|| own))
 }
 
 /// The 32 random bytes in a file of a private folder, made when there is none. The file appears whole, for this user only, and is
@@ -133,7 +203,7 @@ pub fn private_key(folder: &Path, name: &str) -> io::Result<[u8; 32]> {
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => read_key(folder, name),
         Err(error) => Err(error.error),
         Ok(_) => {
-            fs::File::open(folder)?.sync_all()?;
+            File::open(folder)?.sync_all()?;
             Ok(bytes)
         }
     }

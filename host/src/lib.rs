@@ -3,7 +3,7 @@
 //! The folders follow the two flows. [`install`]: index → fetch → verify → inspect → consent → store and lock. [`call`]: find the
 //! tool → policy → validate → secrets → run in the [`sandbox`] → validate → answer. Everything a pack sends leaves through
 //! [`egress`], the only place that dials out; values of [`secrets`] are read there and nowhere else. [`project`] is the folder with
-//! `rig.yaml` and `rig.lock`, [`home`] the machine's store and caches.
+//! `rig.yaml` and `rig.lock`, [`home`] the machine's store and caches, which [`gc`] prunes.
 //!
 //! The library never prints and, outside [`secrets`], never reads the environment: paths and settings are handed in.
 
@@ -15,6 +15,7 @@ pub mod call;
 pub mod egress;
 pub mod export;
 pub mod gateway;
+pub mod gc;
 pub mod home;
 pub mod index;
 pub mod install;

@@ -265,6 +265,12 @@ impl Project {
     }
 }
 
+/// The files that say which packs a project has, apart from its history. A change writes the last of them first.
+pub(crate) fn files_with_packs(root: &Path) -> [PathBuf; 4] {
+    let candidate = root.join(canary::FOLDER).join(canary::CANDIDATE);
+    [root.join(commit::CONFIG), root.join(commit::LOCK), commit::journal_path(root), candidate]
+}
+
 /// Keeps others from changing rig's files of a project while they are read, where that is possible.
 pub(crate) fn hold_shared(root: &Path) -> Option<File> {
     commit::shared(root, &mut |_| {}).ok().flatten()

@@ -155,9 +155,23 @@ impl Sandbox {
             Some(cache) => cache.load(engine, digest, component)?,
             None => Component::new(engine, component).map_err(LoadError::Compile)?,
         };
-        let linker = if imports::uses_wasi(engine, &compiled) { &self.inner.wasi } else { &self.inner.plain };
-        let pre = linker.instantiate_pre(&compiled).map_err(LoadError::Link)?;
-        Ok(Program { sandbox: self.clone(), exports: Exports::new(pre, &compiled).map_err(LoadError::Link)? })
+        self.link(&compiled)
+    }
+
+    /// Makes ready what was compiled before, without the component itself; nothing when it was not.
+    ///
+    /// # Errors
+    /// As [`Sandbox::load`].
+    pub fn load_compiled(&self, digest: &Sha256) -> Result<Option<Program>, LoadError> {
+        let Some(cache) = &self.inner.cache else { return Ok(None) };
+        cache.find(&self.inner.engine, digest)?.map(|compiled| self.link(&compiled)).transpose()
+    }
+
+    fn link(&self, compiled: &Component) -> Result<Program, LoadError> {
+        let linker =
+            if imports::uses_wasi(&self.inner.engine, compiled) { &self.inner.wasi } else { &self.inner.plain };
+        let pre = linker.instantiate_pre(compiled).map_err(LoadError::Link)?;
+        Ok(Program { sandbox: self.clone(), exports: Exports::new(pre, compiled).map_err(LoadError::Link)? })
     }
 
     /// The digest that a compiled file of the cache should have and the one that it has, when there is one.

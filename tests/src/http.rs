@@ -1,11 +1,12 @@
 //! A small HTTP/1.1 server side for tests, written out so that a test sees what was on the wire (order and spelling of
 //! headers, the target as sent) and can answer what no library would send. Not for anything but loopback.
 
-use std::{future::Future, io, time::Duration};
+use std::{future::Future, io, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
+    sync::Barrier,
     time::sleep,
 };
 
@@ -78,6 +79,7 @@ pub struct Reply {
     headers: Vec<(String, String)>,
     body: Body,
     delay: Duration,
+    together: Option<Arc<Barrier>>,
 }
 
 #[derive(Debug, Clone)]
@@ -85,6 +87,8 @@ enum Body {
     Whole(Vec<u8>),
     /// Announces the whole, sends that many bytes and hangs up.
     Cut(Vec<u8>, usize),
+    /// Announces the whole, sends that many bytes and nothing more.
+    Stalled(Vec<u8>, usize),
     /// Pieces of that size with a pause after each.
     Trickle(Vec<u8>, usize, Duration),
     /// That many bytes with an honest length.
@@ -100,7 +104,7 @@ enum Body {
 impl Reply {
     /// Any body. `Content-Length` is added; everything else is up to [`Reply::header`].
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: Vec::new(), body: Body::Whole(body.into()), delay: Duration::ZERO }
+        Self { status, headers: Vec::new(), body: Body::Whole(body.into()), delay: Duration::ZERO, together: None }
     }
 
     /// JSON.
@@ -139,6 +143,22 @@ impl Reply {
         Self { body: Body::Silent, ..Self::new(200, "") }
     }
 
+    /// A file with a mark for its version, as static servers answer for it: the rest of it, when that is asked for of that version.
+    #[must_use]
+    pub fn file(request: &Recorded, bytes: &[u8], etag: &str) -> Self {
+        let from =
+            request.header("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+        let same = request.header("if-range").is_none_or(|mark| mark == etag);
+        let reply = match from.filter(|from: &usize| same && *from < bytes.len()) {
+            None => Self::new(200, bytes),
+            Some(from) => {
+                let (last, size) = (bytes.len() - 1, bytes.len());
+                Self::new(206, &bytes[from..]).header("Content-Range", &format!("bytes {from}-{last}/{size}"))
+            }
+        };
+        reply.header("Accept-Ranges", "bytes").header("ETag", etag)
+    }
+
     /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
@@ -153,10 +173,24 @@ impl Reply {
         self
     }
 
+    /// Waits until as many others wait as the barrier says: nobody is answered who asks one after the other.
+    #[must_use]
+    pub fn together(mut self, barrier: &Arc<Barrier>) -> Self {
+        self.together = Some(Arc::clone(barrier));
+        self
+    }
+
     /// Announces the whole body and hangs up after that many bytes of it.
     #[must_use]
     pub fn cut_at(mut self, size: usize) -> Self {
         self.body = Body::Cut(self.whole(), size);
+        self
+    }
+
+    /// Announces the whole body and says nothing more after that many bytes of it.
+    #[must_use]
+    pub fn stall_at(mut self, size: usize) -> Self {
+        self.body = Body::Stalled(self.whole(), size);
         self
     }
 
@@ -177,8 +211,13 @@ impl Reply {
     /// Writes the answer; says whether the connection can take another request.
     async fn write(self, head_only: bool, out: &mut (impl AsyncWrite + Unpin)) -> io::Result<bool> {
         sleep(self.delay).await;
+        if let Some(barrier) = &self.together {
+            barrier.wait().await;
+        }
         let length = match &self.body {
-            Body::Whole(bytes) | Body::Cut(bytes, _) | Body::Trickle(bytes, ..) => Some(bytes.len() as u64),
+            Body::Whole(bytes) | Body::Cut(bytes, _) | Body::Stalled(bytes, _) | Body::Trickle(bytes, ..) => {
+                Some(bytes.len() as u64)
+            }
             Body::Zeros(size) => Some(*size),
             Body::Endless => None,
             Body::Raw(bytes) => {
@@ -204,6 +243,11 @@ impl Reply {
                 out.write_all(&bytes[..(*size).min(bytes.len())]).await?;
                 out.flush().await?;
                 return Ok(false);
+            }
+            Body::Stalled(bytes, size) => {
+                out.write_all(&bytes[..(*size).min(bytes.len())]).await?;
+                out.flush().await?;
+                std::future::pending::<()>().await;
             }
             Body::Trickle(bytes, piece, pause) => {
                 for piece in bytes.chunks(*piece) {
@@ -362,6 +406,7 @@ fn reason(status: u16) -> &'static str {
         200 => "OK",
         201 => "Created",
         204 => "No Content",
+        206 => "Partial Content",
         302 => "Found",
         401 => "Unauthorized",
         403 => "Forbidden",

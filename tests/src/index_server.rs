@@ -18,7 +18,7 @@ use crate::{
     upstream::{listen, lock},
 };
 
-type Change = Arc<dyn Fn(Vec<u8>) -> Reply + Send + Sync>;
+type Change = Arc<dyn Fn(&Recorded, Vec<u8>) -> Reply + Send + Sync>;
 
 /// The running server; stops when dropped.
 pub struct IndexServer {
@@ -57,6 +57,11 @@ impl IndexServer {
 
     /// Makes the answer for a path out of the file's bytes (none when there is no such file).
     pub fn change(&self, name: &str, reply: impl Fn(Vec<u8>) -> Reply + Send + Sync + 'static) -> &Self {
+        self.answer(name, move |_, bytes| reply(bytes))
+    }
+
+    /// As [`IndexServer::change`], for answers that depend on the request.
+    pub fn answer(&self, name: &str, reply: impl Fn(&Recorded, Vec<u8>) -> Reply + Send + Sync + 'static) -> &Self {
         lock(&self.shared.changes).insert(format!("/{name}"), Arc::new(reply));
         self
     }
@@ -98,17 +103,17 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 async fn answer(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let origin = Origin { scheme: "http", host: None };
-    serve(stream, &origin, None, |request| std::future::ready(shared.reply(request))).await
+    serve(stream, &origin, None, |request| std::future::ready(shared.reply(&request))).await
 }
 
 impl Shared {
-    fn reply(&self, request: Recorded) -> Reply {
+    fn reply(&self, request: &Recorded) -> Reply {
         let path = request.path().to_owned();
-        lock(&self.requests).push(request);
+        lock(&self.requests).push(request.clone());
         let file = fs::read(self.dir.join(path.trim_start_matches('/')));
         let change = lock(&self.changes).get(&path).cloned();
         match (change, file) {
-            (Some(change), file) => change(file.unwrap_or_default()),
+            (Some(change), file) => change(request, file.unwrap_or_default()),
             (None, Ok(bytes)) => Reply::new(200, bytes),
             (None, Err(_)) => Reply::html(404, "<h1>404 Not Found</h1>"),
         }

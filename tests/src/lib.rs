@@ -8,6 +8,7 @@
 //! - [`Registry`]: a real OCI registry, and [`Artifact`]s for it.
 //! - [`sdk`]: the services' official SDKs, to hold what a pack sends against what they send.
 //! - [`described`]: the services' descriptions of their APIs, to hold it against them.
+//! - [`Strace`]: kills rig at any system call.
 //! - [`packs`]: components and indexes to install, good and bad. [`guest`]: packs that do what a test writes down in text.
 //! - [`wheels`]: packs for Python, made of the code that a test writes down.
 //! - [`console`]: the commands of the documentation and what it says they print.
@@ -34,6 +35,7 @@ mod project;
 mod registry;
 mod run;
 mod signed_index;
+mod strace;
 mod talk;
 mod tls;
 mod upstream;
@@ -58,6 +60,7 @@ pub use project::{Project, files};
 pub use registry::{Artifact, IMAGE_INDEX, MANIFEST, Registry, USER};
 pub use run::{Child, Run};
 pub use signed_index::{SignedIndex, Snapshot};
+pub use strace::{Call, Strace};
 pub use talk::Talk;
 pub use tls::Flaw;
 pub use upstream::Upstream;

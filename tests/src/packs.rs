@@ -73,6 +73,25 @@ pub fn released(component: &[u8], version: &str) -> Vec<u8> {
     repacked(component, |pack| pack.manifest.pack.version = version)
 }
 
+/// The component as another pack, which works: its id stands in its code and in what it says about itself, so the new one is as long.
+#[must_use]
+pub fn renamed(component: &[u8], id: &str) -> Vec<u8> {
+    let old = embedded(component).manifest.pack.id;
+    assert_eq!(old.as_str().len(), id.len(), "an id in the place of another");
+    let (from, to) = (format!("{old}."), format!("{id}."));
+    let mut bytes = component.to_vec();
+    let tools: Vec<String> = embedded(component).tools.into_iter().map(|tool| tool.def.name).collect();
+    for name in &tools {
+        let new = name.replacen(&from, &to, 1);
+        let places: Vec<usize> =
+            bytes.windows(name.len()).enumerate().filter(|(_, at)| *at == name.as_bytes()).map(|(at, _)| at).collect();
+        for at in places {
+            bytes[at..at + new.len()].copy_from_slice(new.as_bytes());
+        }
+    }
+    repacked(&bytes, |pack| pack.manifest.pack.id = id.parse().expect("an id"))
+}
+
 /// The component, but importing one more interface: `name`, with a function `take`.
 #[must_use]
 pub fn importing(component: &[u8], name: &str) -> Vec<u8> {

@@ -32,8 +32,8 @@ impl Scratch {
 /// copy of each that it is given.
 #[derive(Debug, Default)]
 struct Bound {
-    is_bound: bool,
-    is_null: bool,
+    held: bool,
+    null: bool,
     text: String,
 }
 
@@ -60,7 +60,7 @@ impl<'a> Appender<'a> {
     /// Appends after the last row.
     pub(super) fn new(connection: &'a Connection, head: Link, scratch: &'a mut Scratch) -> rusqlite::Result<Self> {
         // A statement from the cache holds nothing any more.
-        scratch.bound.iter_mut().for_each(|bound| bound.is_bound = false);
+        scratch.bound.iter_mut().for_each(|bound| bound.held = false);
         // Looked up once: finding a prepared statement by its text costs a tenth of running it.
         Ok(Self { connection, statement: connection.prepare_cached(INSERT)?, scratch, head })
     }
@@ -100,13 +100,13 @@ impl<'a> Appender<'a> {
             (20, row.args),
         ] {
             let bound = &mut self.scratch.bound[parameter];
-            let is_same = bound.is_bound && bound.is_null == text.is_none() && bound.text == text.unwrap_or_default();
+            let is_same = bound.held && bound.null == text.is_none() && bound.text == text.unwrap_or_default();
             if !is_same {
-                bound.is_bound = false;
+                bound.held = false;
                 self.statement.raw_bind_parameter(parameter, text)?;
                 bound.text.clear();
                 bound.text.push_str(text.unwrap_or_default());
-                (bound.is_bound, bound.is_null) = (true, text.is_none());
+                (bound.held, bound.null) = (true, text.is_none());
             }
         }
         self.statement.raw_execute()?;
@@ -188,10 +188,10 @@ mod tests {
         let summaries = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
         let summaries: Vec<(i64, i64, Vec<u8>)> = summaries.map(Result::unwrap).collect();
         for (first, last, columns) in &summaries {
-            let made = summary::of_rows(connection, *first as u64, *last as u64).unwrap().unwrap();
+            let made = summary::of_rows(connection, first.cast_unsigned(), last.cast_unsigned()).unwrap().unwrap();
             assert_eq!(
                 (made.columns == *columns, *last - *first),
-                (true, summary::ROWS as i64 - 1),
+                (true, summary::ROWS.cast_signed() - 1),
                 "{first} to {last}"
             );
         }

@@ -10,7 +10,7 @@ use crate::{
     approvals::Approvals,
     audit::{self, Audit},
     egress::{self, Gate, Settings},
-    home::Home,
+    home::{Home, projects},
     install::{self, InstallError, LoadError},
     project::Project,
     runner::Runners,
@@ -60,6 +60,8 @@ impl Services {
 /// tools are left out. One damaged pack does not take the others with it.
 #[must_use]
 pub fn snapshot(project: &Project, home: &Home) -> (Snapshot, Vec<(PackId, InstallError)>) {
+    // A home that cannot be written is not pruned from here either.
+    let _ = projects::note(home, project.root());
     let (mut packs, mut broken) = (Vec::new(), Vec::new());
     for id in &project.config().packs {
         match verified(project, home, id) {

@@ -13,7 +13,7 @@ mod versions;
 
 pub use author::{New, Publish, Test};
 pub use install::{Info, Install, Packs, RuntimeArg, TrustArgs};
-pub use versions::{Canary, CanaryWhat, Outdated, Rollback, Update, Verify};
+pub use versions::{Canary, CanaryWhat, Gc, Outdated, Rollback, Update, Verify};
 
 /// Install packs of tools for AI agents, and run every call in a sandbox.
 #[derive(Debug, Parser)]
@@ -83,6 +83,8 @@ pub enum Command {
     Export(Export),
     /// Check that everything installed is what rig.lock says
     Verify(Verify),
+    /// Remove what no project needs any more from rig's folder
+    Gc(Gc),
     /// Show what a component or an installed pack is and asks for, without running it
     Inspect(Inspect),
     /// Make the folder of a new pack

@@ -8,6 +8,7 @@ pub mod canary;
 pub mod completions;
 pub mod doctor;
 pub mod export;
+pub mod gc;
 pub mod index;
 pub mod info;
 pub mod init;

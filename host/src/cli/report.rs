@@ -157,6 +157,7 @@ classified!(
     rig_host::egress::Error,
     rig_host::egress::RemoteError,
     rig_host::gateway::GatewayError,
+    rig_host::gc::GcError,
     rig_host::index::SignError,
     rig_host::install::InspectError,
     rig_host::install::InstallError,

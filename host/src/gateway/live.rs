@@ -10,7 +10,7 @@ use std::{
 };
 
 use notify::{RecursiveMode, Watcher as _};
-use rig_specs::PackId;
+use rig_specs::{PackId, Sha256};
 use tokio::sync::mpsc;
 
 use super::{Gateway, canary::Trial, rgp::Rendered};
@@ -199,8 +199,11 @@ impl Gateway {
                     generation = live.generation,
                     "serving the changed project"
                 );
+                let used = used(&live).chain(used(&old)).collect::<BTreeSet<_>>();
                 let trial = live.trial.clone();
                 self.live.store(Arc::new(live));
+                // Calls go on with the old version for a while; what only older ones used may be removed from the store now.
+                self.home.release(|digest| used.contains(digest));
                 if let Some(trial) = trial {
                     trial.begun().await;
                 }
@@ -215,6 +218,12 @@ impl Gateway {
             }
         }
     }
+}
+
+/// The components of a version.
+fn used(live: &Live) -> impl Iterator<Item = Sha256> {
+    let on_trial = live.trial.iter().flat_map(|trial| trial.caller.snapshot().tools());
+    live.caller.snapshot().tools().chain(on_trial).map(|tool| tool.pack.verified.digest)
 }
 
 fn packs(live: &Live) -> usize {

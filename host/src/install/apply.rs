@@ -78,17 +78,16 @@ impl Plan {
         on_wait: &mut dyn FnMut(&Path),
         write: impl FnOnce(&ChangeLock, &Project, &Next, &Change) -> Result<bool, ProjectError>,
     ) -> Result<Committed, InstallError> {
+        store::used_by(&self.home, root)?;
         // A component that nobody names does no harm, so the store comes before the lock that names it.
-        for pack in &mut self.packs {
-            if let Some(staged) = pack.staged.take() {
-                store::put(&self.home, staged)?;
+        let staged: Vec<_> = self.packs.iter_mut().filter_map(|pack| pack.staged.take()).collect();
+        store::put_all(&self.home, staged)?;
+        for legacy in self.packs.iter_mut().filter_map(|pack| pack.legacy.as_mut().map(|legacy| (legacy, &pack.inspected.pack.tools))) {
+            let (legacy, tools) = legacy;
+            for (_, bytes) in std::mem::take(&mut legacy.files) {
+                legacy::tools::keep_bytes(&self.home, &bytes)?;
             }
-            if let Some(legacy) = &mut pack.legacy {
-                for (_, bytes) in std::mem::take(&mut legacy.files) {
-                    legacy::tools::keep_bytes(&self.home, &bytes)?;
-                }
-                legacy::tools::keep(&self.home, &pack.inspected.pack.tools)?;
-            }
+            legacy::tools::keep(&self.home, tools)?;
         }
         let (project, guard) = Project::lock_for_change(root, on_wait)?;
         let mut next = Next {

@@ -17,7 +17,7 @@ use rig_specs::{
 };
 use url::Url;
 
-use super::net::{Download, Downloader, FromRegistry, NoAnswer};
+use super::net::{Download, Downloader, FromRegistry, NoAnswer, Rest};
 use crate::egress::RegistryRequest;
 
 /// How the index of the program is named: in `index.url`, in `rig.lock`, on the command line.
@@ -134,8 +134,8 @@ pub struct WithBundle<'a> {
 }
 
 impl Downloader for WithBundle<'_> {
-    fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Download, NoAnswer>> {
-        self.network.download(url)
+    fn download<'a>(&'a self, url: &'a Url, rest: Option<&'a Rest>) -> BoxFuture<'a, Result<Download, NoAnswer>> {
+        self.network.download(url, rest)
     }
 
     fn registry<'a>(&'a self, request: &'a RegistryRequest) -> BoxFuture<'a, Result<FromRegistry, NoAnswer>> {

@@ -1,19 +1,28 @@
-//! Fetches a component to staging and hashes it in flight. What has another hash or size than expected is never kept.
+//! Fetches components to staging, several at once, and hashes them in flight. What has another hash or size than expected is never kept.
+//!
+//! A place that fails is followed by the next one. What an interruption left is gone on with, here and by the next command ([`part`]); what
+//! turns out not to belong together is thrown away and fetched anew ([`attempt`]).
 
-use std::io::Write as _;
-
-use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use rig_specs::Sha256;
-use sha2::Digest as _;
 use url::Url;
 
 use super::{
-    net::{self, Downloader, NetError},
-    oci,
-    store::{self, MAX_COMPONENT, Staged, StoreError},
+    net::{Downloader, NetError},
+    store::{MAX_COMPONENT, Staged, StoreError},
 };
 use crate::home::Home;
+
+mod attempt;
+mod part;
+mod range;
+
+use attempt::Attempt;
+use part::Part;
+
+/// How many components are fetched at once. Enough to hide the round trips of small ones; more would only share the same line, and take
+/// more than a fair part of a server.
+pub(super) const AT_ONCE: usize = 6;
 
 /// What the bytes must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +33,7 @@ pub struct Expected {
     pub size: Option<u64>,
 }
 
-/// Why a component was not fetched. Nothing is left behind.
+/// Why a component was not fetched. What came of it and may still be right waits in staging for the next attempt; nothing else is left.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// There are no bytes.
@@ -58,6 +67,17 @@ pub enum FetchError {
         /// Where the bytes came from.
         url: Url,
     },
+    /// The server says that it sends what is missing, or is asked for all again, and sends something else.
+    #[error("cannot fetch {url}: the server was asked for the bytes from {from} on and sent others")]
+    OtherPart {
+        /// Where the bytes came from.
+        url: Url,
+        /// The first byte that was missing.
+        from: u64,
+    },
+    /// No place has it.
+    #[error("none of its {} places has it:{}", .0.len(), listed(.0))]
+    Everywhere(Vec<FetchError>),
     /// There is no place to fetch from.
     #[error("the index names no place to fetch the component from")]
     NoPlace,
@@ -74,6 +94,10 @@ pub enum FetchError {
     },
 }
 
+fn listed(errors: &[FetchError]) -> String {
+    errors.iter().fold(String::new(), |listed, error| listed + "\n  " + &error.to_string())
+}
+
 impl FetchError {
     /// What to do next.
     #[must_use]
@@ -83,196 +107,140 @@ impl FetchError {
             Self::Hash { .. } | Self::Size { .. } => {
                 Some("nothing was installed; run it again with `--refresh`, and if it stays so, tell the publisher of the pack".into())
             }
+            Self::OtherPart { .. } => Some("run it again; if it stays so, tell whoever keeps the server".into()),
+            // Wrong bytes matter more than a server that is down.
+            Self::Everywhere(errors) => errors.iter().find(|e| e.is_wrong()).or(errors.first()).and_then(Self::hint),
             Self::Store(error) => error.hint(),
             Self::Write { .. } => Some("check that there is space on the disk".into()),
             Self::TooLarge { .. } => Some("check what the URL names, and tell the publisher of the pack".into()),
             Self::NoPlace => Some("tell whoever keeps the index".into()),
         }
     }
+
+    /// Whether a place has bytes, and they are not the right ones.
+    fn is_wrong(&self) -> bool {
+        matches!(self, Self::Hash { .. } | Self::Size { .. } | Self::TooLarge { .. })
+    }
+
+    /// Whether another place cannot help.
+    pub(super) fn is_of_this_machine(&self) -> bool {
+        matches!(self, Self::Store(_) | Self::Write { .. })
+    }
+
+    /// One error for all the places that were tried.
+    pub(super) fn all_of(errors: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Vec::new();
+        for error in errors {
+            match error {
+                Self::Everywhere(errors) => all.extend(errors),
+                Self::NoPlace => {}
+                other => all.push(other),
+            }
+        }
+        let offline = |error: &Self| matches!(error, Self::Net(NetError::Offline { .. }));
+        if all.iter().all(offline) {
+            all.truncate(1);
+        }
+        if all.len() > 1 { Self::Everywhere(all) } else { all.pop().unwrap_or(Self::NoPlace) }
+    }
 }
 
-/// How far a download is.
+/// How far the download of a component is.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress<'a> {
     /// What is fetched: the id of a pack, or a URL.
     pub what: &'a str,
-    /// How many bytes have come.
-    pub received: u64,
-    /// How many there will be, when that is known.
-    pub total: Option<u64>,
+    /// What happened.
+    pub event: Event<'a>,
 }
 
-/// Fetches from the first place that has the right bytes. Returns the place too.
-///
-/// # Errors
-/// What went wrong in the last place; when bytes were wrong somewhere, that, because it matters more than a server that is down.
-pub(super) async fn fetch(
-    downloader: &dyn Downloader,
-    home: &Home,
-    urls: &[Url],
-    expected: Expected,
-    offline: bool,
-    progress: &(dyn Fn(u64, Option<u64>) + Sync),
-) -> Result<(Staged, Url), FetchError> {
-    let mut worst = FetchError::NoPlace;
-    for url in urls {
-        match fetch_one(downloader, home, url, expected, offline, progress).await {
-            Ok(fetched) => return Ok(fetched),
-            Err(error @ (FetchError::Store(_) | FetchError::Write { .. })) => return Err(error),
-            Err(error) if matches!(worst, FetchError::Net(_) | FetchError::NoPlace) => worst = error,
-            Err(_) => {}
-        }
-    }
-    Err(worst)
+/// What happens in a download.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// It will be fetched, and has that many bytes, when that is known.
+    Planned(Option<u64>),
+    /// It goes on after that many bytes, which came earlier.
+    Continued(u64),
+    /// Bytes came.
+    Received {
+        /// How many are here.
+        received: u64,
+        /// How many there will be, when that is known.
+        total: Option<u64>,
+    },
+    /// A place failed, and another one is tried.
+    NextPlace {
+        /// Why.
+        error: &'a FetchError,
+        /// The other one.
+        next: &'a Url,
+    },
+    /// All of it is here.
+    Done,
 }
 
-async fn fetch_one(
-    downloader: &dyn Downloader,
-    home: &Home,
-    url: &Url,
-    expected: Expected,
-    offline: bool,
-    progress: &(dyn Fn(u64, Option<u64>) + Sync),
-) -> Result<(Staged, Url), FetchError> {
-    let too_large = || FetchError::TooLarge { url: url.clone() };
-    let wrong_size = |found| {
-        let (url, size) = (url.clone(), expected.size.unwrap_or_default());
-        FetchError::Size { url, sha256: expected.sha256, expected: size, found }
-    };
-    if expected.size.is_some_and(|size| size > MAX_COMPONENT) {
-        return Err(too_large());
-    }
-    let mut download = net::open(downloader, url, offline).await?;
-    match (download.content_length, expected.size) {
-        (Some(found), Some(size)) if found != size => return Err(wrong_size(found)),
-        (Some(found), None) if found > MAX_COMPONENT => return Err(too_large()),
-        _ => {}
-    }
-    // What a tag named is noted by its digest; of other places the name counts, not where it led.
-    let place = if url.scheme() == oci::SCHEME { download.url.clone() } else { url.clone() };
-    let total = expected.size.or(download.content_length);
-    let mut file = store::stage(home)?;
-    let mut hasher = sha2::Sha256::new();
-    let mut received = 0;
-    while let Some(chunk) = download.body.next().await {
-        let chunk: Bytes = chunk.map_err(|why| NetError::Failed { url: url.clone(), why, hint: None })?;
-        received += chunk.len() as u64;
-        if expected.size.is_some_and(|size| received > size) {
-            return Err(wrong_size(received));
+/// What all downloads of a command share.
+#[derive(Clone, Copy)]
+pub(super) struct Fetcher<'a> {
+    pub(super) downloader: &'a dyn Downloader,
+    pub(super) home: &'a Home,
+    pub(super) offline: bool,
+    pub(super) progress: &'a (dyn Fn(Progress<'_>) + Sync),
+}
+
+impl Fetcher<'_> {
+    /// Fetches from the first place that has the right bytes. Returns the place too.
+    ///
+    /// # Errors
+    /// What went wrong in each place.
+    pub(super) async fn fetch(
+        &self,
+        what: &str,
+        urls: &[Url],
+        expected: Expected,
+    ) -> Result<(Staged, Url), FetchError> {
+        let report = |event: Event<'_>| (self.progress)(Progress { what, event });
+        let Some(first) = urls.first() else { return Err(FetchError::NoPlace) };
+        let most = expected.size.unwrap_or(MAX_COMPONENT);
+        if most > MAX_COMPONENT {
+            return Err(FetchError::TooLarge { url: first.clone() });
         }
-        if received > MAX_COMPONENT {
-            return Err(too_large());
+        let mut part = Part::open(self.home, &expected.sha256, most)?;
+        let mut errors = Vec::new();
+        for (position, url) in urls.iter().enumerate() {
+            let next = urls.get(position + 1);
+            let attempt = Attempt { fetcher: self, url, expected, is_last: next.is_none(), report: &report };
+            match attempt.run(&mut part).await {
+                Ok(place) => {
+                    let write = |error: std::io::Error| FetchError::Write { url: url.clone(), why: error.to_string() };
+                    let staged = part.finish().map_err(write)?;
+                    report(Event::Done);
+                    return Ok((staged, place));
+                }
+                Err(error) if error.is_of_this_machine() => return Err(error),
+                Err(error) => {
+                    if let Some(next) = next {
+                        report(Event::NextPlace { error: &error, next });
+                    }
+                    errors.push(error);
+                }
+            }
         }
-        hasher.update(&chunk);
-        file.write_all(&chunk).map_err(|error| FetchError::Write { url: url.clone(), why: error.to_string() })?;
-        progress(received, total);
+        Err(FetchError::all_of(errors))
     }
-    let found = Sha256::from_bytes(hasher.finalize().into());
-    if found != expected.sha256 {
-        return Err(FetchError::Hash { url: url.clone(), expected: expected.sha256, found });
-    }
-    if expected.size.is_some_and(|size| size != received) {
-        return Err(wrong_size(received));
-    }
-    Ok((Staged { file, sha256: found }, place))
+}
+
+/// Runs downloads beside each other and returns what they brought, in their order. The first that fails ends all: what came of the others
+/// is not lost.
+pub(super) async fn all<T, E>(
+    downloads: impl IntoIterator<Item = impl Future<Output = Result<T, E>>>,
+) -> Result<Vec<T>, E> {
+    let numbered = downloads.into_iter().enumerate();
+    let numbered = numbered.map(|(number, download)| async move { Ok((number, download.await?)) });
+    let mut done: Vec<(usize, T)> = stream::iter(numbered).buffer_unordered(AT_ONCE).try_collect().await?;
+    done.sort_by_key(|(number, _)| *number);
+    Ok(done.into_iter().map(|(_, brought)| brought).collect())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::install::net::fake::{Fake, run};
-    use std::fs;
-
-    struct Setup {
-        folder: tempfile::TempDir,
-        home: Home,
-        net: Fake,
-    }
-
-    fn setup() -> Setup {
-        let folder = tempfile::tempdir().unwrap();
-        Setup { home: Home::new(folder.path().join("rig")), folder, net: Fake::default() }
-    }
-
-    impl Setup {
-        fn fetch(&self, urls: &[&str], expected: Expected) -> Result<(Staged, Url), FetchError> {
-            let urls: Vec<Url> = urls.iter().map(|url| url.parse().unwrap()).collect();
-            run(fetch(&self.net, &self.home, &urls, expected, false, &|_, _| {}))
-        }
-
-        fn staging_is_empty(&self) -> bool {
-            fs::read_dir(self.home.staging()).is_ok_and(|mut entries| entries.next().is_none())
-        }
-    }
-
-    fn of(bytes: &[u8]) -> Expected {
-        Expected { sha256: Sha256::of(bytes), size: Some(bytes.len() as u64) }
-    }
-
-    #[test]
-    fn mirrors_are_tried_in_order_and_files_work() {
-        let setup = setup();
-        setup.net.set("https://b/x", 503, "");
-        setup.net.set("https://c/x", 200, "bytes");
-        let (staged, url) = setup.fetch(&["https://a/x", "https://b/x", "https://c/x"], of(b"bytes")).unwrap();
-        assert_eq!((staged.sha256(), url.as_str()), (Sha256::of(b"bytes"), "https://c/x"));
-        let path = setup.folder.path().join("x.wasm");
-        fs::write(&path, "bytes").unwrap();
-        let url = Url::from_file_path(&path).unwrap();
-        assert!(setup.fetch(&[url.as_str()], of(b"bytes")).is_ok());
-        drop(staged);
-        assert!(setup.staging_is_empty());
-    }
-
-    #[test]
-    fn wrong_bytes_are_never_kept() {
-        let setup = setup();
-        setup.net.set("https://a/x", 200, "evilx");
-        setup.net.set("https://a/long", 200, "bytesbytes");
-        setup.net.set("https://a/short", 200, "byte");
-        let cut = vec![Ok(Bytes::from("by")), Err("connection reset".into())];
-        setup.net.set_answer("https://a/cut", (200, None, cut));
-        let (wanted, evil) = (Sha256::of(b"bytes"), Sha256::of(b"evilx"));
-        let cases = [
-            ("https://a/x", format!("https://a/x is not what it should be: it should have {wanted}, but has {evil}")),
-            (
-                "https://a/long",
-                format!(
-                    "https://a/long is not what it should be: it should have {wanted} and 5 bytes, but has 10 bytes"
-                ),
-            ),
-            ("https://a/cut", "cannot fetch https://a/cut: connection reset".into()),
-            ("https://a/none", "cannot fetch https://a/none: connection refused".into()),
-        ];
-        for (url, message) in cases {
-            let error = setup.fetch(&[url], of(b"bytes")).unwrap_err();
-            assert_eq!((error.to_string(), error.hint().is_some()), (message, true));
-        }
-        assert!(matches!(setup.fetch(&["https://a/short"], of(b"bytes")), Err(FetchError::Hash { .. })));
-        assert!(setup.staging_is_empty());
-        // Wrong bytes at one mirror are what is reported, even when another is down.
-        let error = setup.fetch(&["https://a/none", "https://a/x", "https://a/none"], of(b"bytes")).unwrap_err();
-        assert!(matches!(error, FetchError::Hash { .. }), "{error}");
-        assert!(matches!(setup.fetch(&[], of(b"bytes")), Err(FetchError::NoPlace)));
-    }
-
-    #[test]
-    fn sizes_beyond_the_limit_are_refused_before_a_byte_is_fetched() {
-        let setup = setup();
-        let expected = Expected { sha256: Sha256::of(b""), size: Some(MAX_COMPONENT + 1) };
-        let error = setup.fetch(&["https://a/x"], expected).unwrap_err();
-        assert_eq!(
-            (error.to_string().as_str(), setup.net.count()),
-            ("https://a/x is larger than 256 MiB, the most that rig installs", 0)
-        );
-    }
-
-    #[test]
-    fn offline_asks_nobody() {
-        let setup = setup();
-        let url: Url = "https://a/x".parse().unwrap();
-        let error = run(fetch(&setup.net, &setup.home, &[url], of(b""), true, &|_, _| {})).unwrap_err();
-        assert_eq!(error.to_string(), "https://a/x is not on this machine, and `--offline` was given");
-        assert_eq!(setup.net.count(), 0);
-    }
-}
+mod tests;

@@ -5,18 +5,23 @@ use url::Url;
 
 use super::{
     Download, Downloader,
-    net::{FromRegistry, NoAnswer},
+    net::{FromRegistry, NoAnswer, Rest},
 };
 use crate::egress::{Error, Gate, RegistryRequest};
 
 impl Downloader for Gate {
-    fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Download, NoAnswer>> {
+    fn download<'a>(&'a self, url: &'a Url, rest: Option<&'a Rest>) -> BoxFuture<'a, Result<Download, NoAnswer>> {
         async move {
-            let answer = Self::download(self, url).await.map_err(no_answer)?;
+            let answer = Self::download(self, url, rest).await.map_err(no_answer)?;
+            // A weak one says that two versions mean the same, not that they are the same bytes.
+            let strong = answer.etag.as_deref().filter(|etag| etag.starts_with('"'));
+            let validator = strong.or(answer.last_modified.as_deref()).map(str::to_owned);
             Ok(Download {
                 status: answer.status,
                 content_length: answer.length,
                 content_type: answer.content_type.clone(),
+                content_range: answer.content_range.clone(),
+                validator,
                 url: answer.url.clone(),
                 body: answer.into_stream().map_err(why).boxed(),
             })
@@ -35,6 +40,8 @@ impl Downloader for Gate {
                     status: answer.status,
                     content_length: answer.length,
                     content_type: None,
+                    content_range: None,
+                    validator: None,
                     url: answer.url,
                     body: answer.body.map_err(why).boxed(),
                 },

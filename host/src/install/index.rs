@@ -4,7 +4,6 @@
 
 use std::path::Path;
 
-use futures_util::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use rig_specs::{
     index::{API_VERSION, Index},
@@ -16,7 +15,7 @@ use url::Url;
 
 use super::{
     Options, bundle,
-    net::{self, Downloader, NetError},
+    net::{self, Body, Downloader, NetError},
     oci,
     source::{self, SourceError},
     trust::{Fault, Standing, TrustError, client::Client},
@@ -189,7 +188,7 @@ fn stale(error: &NetError, copy: &Copy) -> String {
 
 /// Whether a failure says nothing about the index itself.
 fn is_passing(error: &NetError) -> bool {
-    matches!(error, NetError::Failed { .. } | NetError::Status { status: 429 | 500.., .. })
+    matches!(error, NetError::Failed { .. } | NetError::Slow { .. } | NetError::Status { status: 429 | 500.., .. })
 }
 
 /// Where an index is: a URL, or a path relative to `folder`, of the file or of the folder that it is in.
@@ -244,7 +243,7 @@ fn is_elsewhere(url: &Url) -> bool {
 /// The bytes of an index, and the URL that they came from in the end.
 async fn fetch(downloader: &dyn Downloader, url: &Url) -> Result<(Vec<u8>, Url), IndexError> {
     let too_large = || IndexError::TooLarge { url: url.clone() };
-    let mut download = net::open(downloader, url, false).await?;
+    let download = net::open(downloader, url, false).await?;
     if download
         .content_type
         .as_deref()
@@ -255,15 +254,16 @@ async fn fetch(downloader: &dyn Downloader, url: &Url) -> Result<(Vec<u8>, Url),
     if download.content_length.is_some_and(|length| length > MAX_INDEX) {
         return Err(too_large());
     }
-    let mut bytes = Vec::new();
-    while let Some(chunk) = download.body.next().await {
-        let chunk = chunk.map_err(|why| NetError::Failed { url: url.clone(), why, hint: None })?;
+    let (base, mut bytes) = (download.url.clone(), Vec::new());
+    let mut body = Body::new(url, download);
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk?;
         if (bytes.len() + chunk.len()) as u64 > MAX_INDEX {
             return Err(too_large());
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok((bytes, download.url))
+    Ok((bytes, base))
 }
 
 /// Reads and checks the bytes of an index.

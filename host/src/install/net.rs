@@ -17,17 +17,22 @@ use super::{
     oci::{self, OciError},
 };
 use crate::egress::RegistryRequest;
+pub use crate::egress::Rest;
+
+mod body;
+pub(super) use body::Body;
 
 /// How much of a local file is read at once.
 const CHUNK: usize = 64 << 10;
 
 /// Fetches over the network. The only implementation that dials is the egress gate's.
 pub trait Downloader: Send + Sync {
-    /// Asks for a URL (https, or http on loopback) and returns the beginning of the answer, redirects followed.
+    /// Asks for a URL (https, or http on loopback) and returns the beginning of the answer, redirects followed. With `rest`, only for
+    /// that; who cannot do so answers with the whole.
     ///
     /// # Errors
     /// Why there is no answer.
-    fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Download, NoAnswer>>;
+    fn download<'a>(&'a self, url: &'a Url, rest: Option<&'a Rest>) -> BoxFuture<'a, Result<Download, NoAnswer>>;
 
     /// Sends a request to an OCI registry, as the user where the registry asks, and returns the beginning of the answer.
     ///
@@ -58,6 +63,10 @@ pub struct Download {
     pub content_length: Option<u64>,
     /// `Content-Type`.
     pub content_type: Option<String>,
+    /// `Content-Range`, of a part.
+    pub content_range: Option<String>,
+    /// What tells this version of the file from others byte by byte: a strong `ETag`, else `Last-Modified`.
+    pub validator: Option<String>,
     /// Where it came from in the end: what relative URLs in it are relative to.
     pub url: Url,
     /// The body, in pieces. An error is a sentence.
@@ -95,6 +104,14 @@ pub enum NetError {
         /// What to do next, where that can be said.
         hint: Option<String>,
     },
+    /// An answer that comes too slowly to be waited for.
+    #[error("{url} is too slow: {why}")]
+    Slow {
+        /// The URL.
+        url: Url,
+        /// What came in which time.
+        why: String,
+    },
     /// A registry has nothing, or something else.
     #[error(transparent)]
     Registry(Box<OciError>),
@@ -125,6 +142,7 @@ impl NetError {
             Self::Failed { .. } => {
                 Some("check the address, and run it again; if it stays so, tell whoever keeps the server".into())
             }
+            Self::Slow { .. } => Some("check the connection, and run it again".into()),
             Self::Status { .. } => Some("check the URL, and try again later".into()),
         }
     }
@@ -132,6 +150,16 @@ impl NetError {
 
 /// Opens a URL for reading.
 pub(super) async fn open(downloader: &dyn Downloader, url: &Url, offline: bool) -> Result<Download, NetError> {
+    open_rest(downloader, url, offline, None).await
+}
+
+/// Opens a URL for reading what is not here yet. The answer may be the whole: its status says so.
+pub(super) async fn open_rest(
+    downloader: &dyn Downloader,
+    url: &Url,
+    offline: bool,
+    rest: Option<&Rest>,
+) -> Result<Download, NetError> {
     if url.scheme() == "file" {
         return open_file(url);
     }
@@ -142,6 +170,8 @@ pub(super) async fn open(downloader: &dyn Downloader, url: &Url, offline: bool) 
             status: 200,
             content_length: Some(bytes.len() as u64),
             content_type: None,
+            content_range: None,
+            validator: None,
             url: url.clone(),
             body: stream::once(async { Ok(Bytes::from(bytes)) }).boxed(),
         });
@@ -155,8 +185,8 @@ pub(super) async fn open(downloader: &dyn Downloader, url: &Url, offline: bool) 
         let reference = oci::Reference::parse(url.as_str()).map_err(|why| failed(why, None))?;
         return oci::open(downloader, &reference).await.map_err(|error| NetError::Registry(Box::new(error)));
     }
-    let download = downloader.download(url).await.map_err(|answer| failed(answer.why, answer.hint))?;
-    if download.status != 200 {
+    let download = downloader.download(url, rest).await.map_err(|answer| failed(answer.why, answer.hint))?;
+    if download.status != 200 && !(download.status == 206 && rest.is_some()) {
         return Err(NetError::Status { url: url.clone(), status: download.status });
     }
     Ok(download)
@@ -186,6 +216,8 @@ fn open_file(url: &Url) -> Result<Download, NetError> {
         status: 200,
         content_length: Some(metadata.len()),
         content_type: None,
+        content_range: None,
+        validator: None,
         url: url.clone(),
         body: body.boxed(),
     })
@@ -243,7 +275,8 @@ pub(crate) mod fake {
             })?;
             let body = stream::iter(chunks).boxed();
             let content_type = content_type.map(Into::into);
-            Ok(Download { status, content_length: None, content_type, url: url.clone(), body })
+            let (content_range, validator, url) = (None, None, url.clone());
+            Ok(Download { status, content_length: None, content_type, content_range, validator, url, body })
         }
 
         pub(crate) fn count(&self) -> usize {
@@ -268,13 +301,13 @@ pub(crate) mod fake {
             })
         }
 
-        fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Download, NoAnswer>> {
+        fn download<'a>(&'a self, url: &'a Url, _: Option<&'a Rest>) -> BoxFuture<'a, Result<Download, NoAnswer>> {
             Box::pin(async move { self.answer(url.as_str(), url) })
         }
     }
 
     /// Runs a future that never waits for anything outside.
     pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
     }
 }

@@ -12,13 +12,13 @@ use semver::Version;
 
 use super::{
     ConsentRequest, InstallError, Installer, LoadedIndex, Options, Progress, consent,
-    inspect::{self, Inspected},
+    inspect::Inspected,
     legacy::{Legacy, Machine},
     lookalike,
     source::Request,
     store::{self, Staged},
 };
-use crate::{project::Project, words};
+use crate::{home::Home, project::Project, words};
 
 mod advice;
 mod choose;
@@ -135,7 +135,7 @@ pub struct Plan {
     pub(super) enable_new: bool,
     /// The index that was used: its place, and when it was made.
     pub(super) index: Option<(String, String)>,
-    pub(super) home: crate::home::Home,
+    pub(super) home: Home,
     pub(super) machine: Machine,
     /// `install` or `update`, for the history.
     pub(super) command: &'static str,
@@ -151,21 +151,15 @@ impl Plan {
         &self.consent
     }
 
-    /// The components that are new to the project, with their digests, for those who compile them before the plan is committed.
-    ///
-    /// # Errors
-    /// When a component cannot be read, or was changed since it was fetched.
-    pub fn components(&self) -> Result<Vec<(Sha256, Vec<u8>)>, store::StoreError> {
+    /// The components that are new to the project, by their digests, for those who compile them before the plan is committed. Each is read
+    /// when it is asked for, so that no more than one need be in memory; it is an error then when it was changed since it was fetched.
+    pub fn components(&self) -> impl Iterator<Item = (Sha256, impl Fn() -> Result<Vec<u8>, store::StoreError>)> {
         let new = self.packs.iter().filter(|pack| pack.action != Action::Keep && pack.legacy.is_none());
-        let read = |pack: &Planned| {
+        new.map(move |pack| {
             let digest = pack.inspected.sha256;
-            let bytes = match &pack.staged {
-                Some(staged) => staged.read()?,
-                None => store::read(&self.home, &digest)?,
-            };
-            Ok((digest, bytes))
-        };
-        new.map(read).collect()
+            let read = move || pack.staged.as_ref().map_or_else(|| store::read(&self.home, &digest), Staged::read);
+            (digest, read)
+        })
     }
 }
 
@@ -234,11 +228,9 @@ impl<'a> Planner<'a> {
 
     /// A component as a part of the plan.
     fn planned(&self, found: Component) -> Result<Planned, InstallError> {
-        let inspected = inspect::inspect(&found.bytes, &self.installer.rig)
-            .map_err(|error| InstallError::Inspect { what: words::plain(&found.what), error })?;
-        let info = &inspected.pack.manifest.pack;
+        let info = &found.inspected.pack.manifest.pack;
         let previous = self.project.locked(&info.id).cloned();
-        let action = self.action(&info.id, &info.version, inspected.sha256, &found, previous.as_ref())?;
+        let action = self.action(&found, previous.as_ref())?;
         Ok(Planned {
             action,
             source: found.source,
@@ -251,19 +243,14 @@ impl<'a> Planner<'a> {
             origin: found.origin,
             publisher: found.publisher,
             legacy: None,
-            inspected,
+            inspected: found.inspected,
         })
     }
 
     /// What committing does with a component, beside what is installed.
-    fn action(
-        &self,
-        id: &PackId,
-        version: &Version,
-        sha256: Sha256,
-        found: &Component,
-        previous: Option<&LockedPack>,
-    ) -> Result<Action, InstallError> {
+    fn action(&self, found: &Component, previous: Option<&LockedPack>) -> Result<Action, InstallError> {
+        let Inspected { sha256, pack, .. } = &found.inspected;
+        let (id, version, sha256) = (&pack.manifest.pack.id, &pack.manifest.pack.version, *sha256);
         let Some(locked) = previous else { return Ok(Action::Install) };
         let other = locked.origin.as_ref().filter(|origin| match (&self.index, &found.origin) {
             (Some(loaded), _) if found.from_index => !loaded.is_origin(self.project, origin),

@@ -8,16 +8,18 @@ use rig_specs::{
     lock::{LockedPack, Runtime},
 };
 use semver::Version;
+use tokio::sync::OnceCell;
 use url::Url;
 
 use super::{
-    InspectError, InstallError, Installer, LoadError, Options, Progress, StoreError,
-    fetch::{self, Expected, FetchError},
+    InstallError, Installer, LoadError, LoadedIndex, Options, Progress, StoreError,
+    fetch::{self, Event, Expected, FetchError, Fetcher},
     inspect,
     installed::{cross_check, load_pack},
     legacy,
     plan::artifacts,
-    source, store,
+    source,
+    store::{self, Staged},
 };
 use crate::project::{Change, Project};
 
@@ -68,7 +70,7 @@ impl Installer<'_> {
         Ok(all)
     }
 
-    /// Makes sure that the store has what lock entries name and that each entry is true.
+    /// Makes sure that the store has what lock entries name and that each entry is true. What is missing is fetched at once.
     pub(super) async fn ensure(
         &self,
         project: &Project,
@@ -76,74 +78,84 @@ impl Installer<'_> {
         options: &Options,
         progress: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Vec<RestoredPack>, InstallError> {
-        let mut all = Vec::new();
+        store::used_by(&self.home, project.root())?;
+        let (mut all, mut missing) = (Vec::new(), Vec::new());
         for (id, locked) in packs {
+            let integrity = locked.integrity.ok_or_else(|| LoadError::NoHash { pack: id.clone() })?;
             let restored = match load_pack(&self.home, locked) {
                 _ if locked.runtime != Runtime::Wasm => self.ensure_package(project, locked, options).await?,
                 Ok(_) => Restored::Present,
                 Err(LoadError::Store { error, .. }) if error.is_repairable() => {
-                    self.refetch(project, locked, options, progress).await?;
+                    missing.push((locked, integrity));
                     if matches!(error, StoreError::Corrupt { .. }) { Restored::Repaired } else { Restored::Fetched }
                 }
                 Err(error) => return Err(error.into()),
             };
-            let integrity = locked.integrity.ok_or_else(|| LoadError::NoHash { pack: id.clone() })?;
             all.push(RestoredPack { id: id.clone(), version: locked.version.clone(), integrity, restored });
         }
+        for (locked, _) in &missing {
+            progress(Progress { what: locked.pack_id.as_str(), event: Event::Planned(locked.size) });
+        }
+        let (downloader, home, offline) = (self.downloader, &self.home, options.offline());
+        let fetcher = &Fetcher { downloader, home, offline, progress };
+        let index = &OnceCell::new();
+        let refetch = |&(locked, sha256): &(_, _)| async move {
+            let refetched = self.refetch(project, (locked, sha256), options, fetcher, index).await;
+            let what = || locked.pack_id.to_string();
+            refetched.map_err(|error| InstallError::Fetch { what: what(), error })
+        };
+        let brought = fetch::all(missing.iter().map(refetch)).await?;
+        for ((locked, sha256), staged) in missing.iter().zip(&brought) {
+            let fail = |error| InstallError::Inspect { what: locked.pack_id.to_string(), error };
+            let inspected = inspect::inspect(&staged.read()?, &self.rig).map_err(fail)?;
+            if inspected.sha256 != *sha256 {
+                let (path, found) = (staged.file.path().to_path_buf(), inspected.sha256);
+                return Err(StoreError::Corrupt { path, expected: *sha256, found }.into());
+            }
+            cross_check(locked, &inspected.pack, inspected.size)?;
+        }
+        store::put_all(&self.home, brought)?;
         Ok(all)
     }
 
     async fn refetch(
         &self,
         project: &Project,
-        locked: &LockedPack,
+        (locked, sha256): (&LockedPack, Sha256),
         options: &Options,
-        progress: &(dyn Fn(Progress<'_>) + Sync),
-    ) -> Result<(), InstallError> {
-        let id = &locked.pack_id;
-        let sha256 = locked.integrity.ok_or_else(|| LoadError::NoHash { pack: id.clone() })?;
-        let expected = Expected { sha256, size: locked.size };
-        let report = |received, total| progress(Progress { what: id.as_str(), received, total });
-        let fetch = async |urls: &[Url]| {
-            fetch::fetch(self.downloader, &self.home, urls, expected, options.offline(), &report).await
+        fetcher: &Fetcher<'_>,
+        index: &OnceCell<Option<LoadedIndex>>,
+    ) -> Result<Staged, FetchError> {
+        let (what, expected) = (locked.pack_id.as_str(), Expected { sha256, size: locked.size });
+        let source = locked.source.as_deref().and_then(|source| source_url(project, source));
+        let first = match fetcher.fetch(what, source.as_slice(), expected).await {
+            Ok((staged, _)) => return Ok(staged),
+            Err(error) if error.is_of_this_machine() => return Err(error),
+            Err(error) => error,
         };
-        let from_source: Vec<Url> =
-            locked.source.as_deref().and_then(|source| source_url(project, source)).into_iter().collect();
-        let first = fetch(&from_source).await;
-        let fetched = match first {
-            // The index is asked only when the place in the lock does not help.
-            Err(error) if !matches!(error, FetchError::Store(_)) => {
-                let urls = self.places(project, locked, sha256, options).await;
-                match fetch(&urls).await {
-                    // Where the index knows no place either, what happened at the first place is what counts.
-                    Err(FetchError::NoPlace) => Err(error),
-                    other => other,
-                }
-            }
-            other => other,
-        };
-        let (staged, _) = fetched.map_err(|error| InstallError::Fetch { what: id.to_string(), error })?;
-        let fail = |error: InspectError| InstallError::Inspect { what: id.to_string(), error };
-        let bytes = std::fs::read(staged.file.path())
-            .map_err(|error| InstallError::File { path: staged.file.path().to_path_buf(), why: error.to_string() })?;
-        let inspected = inspect::inspect(&bytes, &self.rig).map_err(fail)?;
-        if inspected.sha256 != sha256 {
-            let (path, found) = (staged.file.path().to_path_buf(), inspected.sha256);
-            return Err(StoreError::Corrupt { path, expected: sha256, found }.into());
+        // The index is asked only when the place in the lock does not help. One that cannot be read knows no place.
+        let loaded = index.get_or_init(|| async { self.index(project, options).await.ok() }).await;
+        let mut urls = loaded.as_ref().map(|loaded| places(loaded, locked, sha256)).unwrap_or_default();
+        // The same place, however its path is spelt.
+        let spelt = |url: &Url| Url::parse(url.as_str()).ok();
+        urls.retain(|url| source.as_ref().and_then(spelt) != spelt(url));
+        if let Some(next) = urls.first() {
+            (fetcher.progress)(Progress { what, event: Event::NextPlace { error: &first, next } });
         }
-        cross_check(locked, &inspected.pack, inspected.size)?;
-        store::put(&self.home, staged)?;
-        Ok(())
+        match fetcher.fetch(what, &urls, expected).await {
+            Ok((staged, _)) => Ok(staged),
+            Err(error) if error.is_of_this_machine() => Err(error),
+            Err(error) => Err(FetchError::all_of([first, error])),
+        }
     }
+}
 
-    /// Where the index says that bytes with this hash are. An index that cannot be read knows no place.
-    async fn places(&self, project: &Project, locked: &LockedPack, sha256: Sha256, options: &Options) -> Vec<Url> {
-        let Ok(loaded) = self.index(project, options).await else { return Vec::new() };
-        let releases = loaded.index.packs.get(&locked.pack_id).and_then(|pack| pack.wasm.as_ref());
-        let versions = releases.into_iter().flat_map(|releases| releases.versions.values());
-        let same = versions.filter(|release| release.sha256 == sha256);
-        same.filter_map(|release| artifacts(&loaded.base, release).ok()).flatten().collect()
-    }
+/// Where an index says that bytes with this hash are.
+fn places(loaded: &LoadedIndex, locked: &LockedPack, sha256: Sha256) -> Vec<Url> {
+    let releases = loaded.index.packs.get(&locked.pack_id).and_then(|pack| pack.wasm.as_ref());
+    let versions = releases.into_iter().flat_map(|releases| releases.versions.values());
+    let same = versions.filter(|release| release.sha256 == sha256);
+    same.filter_map(|release| artifacts(&loaded.base, release).ok()).flatten().collect()
 }
 
 /// The URL of a `source` in the lock, which is a URL or a path relative to the project.

@@ -1,25 +1,33 @@
 //! The store: components of this machine, each under the hash of its bytes. A file gets here complete, by rename, and is read-only;
-//! whoever reads it hashes it again, so that a byte changed on disk is never run.
+//! whoever reads it hashes it again, so that a byte changed on disk is never run. What a process put here or read stays until the
+//! process ends, whatever `rig gc` thinks of it ([`hold`]).
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File, Permissions},
     io::{self, Read as _},
     os::unix::fs::PermissionsExt as _,
+    panic::resume_unwind,
     path::{Path, PathBuf},
+    thread,
     time::{Duration, SystemTime},
 };
 
 use rig_specs::Sha256;
 use tempfile::NamedTempFile;
 
-use crate::home::{Home, private_dir};
+use crate::home::{Home, hold, private_dir, projects};
+
+pub(crate) mod parts;
 
 /// The largest component that is installed or loaded. Components with a whole language runtime inside have about 20 MiB.
 pub const MAX_COMPONENT: u64 = 256 << 20;
 /// How old a file in staging must be to be taken for one that a crash left behind.
-const STALE: Duration = Duration::from_hours(1);
+pub(crate) const STALE: Duration = Duration::from_hours(1);
+/// How many threads sync files: a disk writes several in hardly more time than one.
+const SYNCING: usize = 4;
 /// The beginning of the names in staging; others are left alone.
-const STAGED: &str = "fetch-";
+pub(crate) const STAGED: &str = "fetch-";
 
 /// Why a component cannot be put into the store or read from it.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +61,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+    pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { action, path: path.to_path_buf(), source }
     }
 
@@ -82,6 +90,12 @@ pub struct Staged {
 }
 
 impl Staged {
+    /// A file in staging that is complete. Its hash was computed while it was written.
+    #[cfg(test)]
+    pub(crate) fn of(file: NamedTempFile, sha256: Sha256) -> Self {
+        Self { file, sha256 }
+    }
+
     /// The hash of its bytes.
     #[must_use]
     pub fn sha256(&self) -> Sha256 {
@@ -103,19 +117,22 @@ impl Staged {
 /// A new, empty file in staging; what a crash left there long ago is removed.
 pub(super) fn stage(home: &Home) -> Result<NamedTempFile, StoreError> {
     let folder = home.staging();
-    make_folders(home)?;
-    sweep(&folder);
+    prepare(home)?;
     let new = tempfile::Builder::new().prefix(STAGED).tempfile_in(&folder);
     let file = new.map_err(|error| StoreError::io("write in", &folder, error))?;
-    // Tells other processes that the file is in use. Where there are no locks, its age must do.
-    let _ = file.as_file().try_lock();
+    // Tells other processes that the file is in use, here and under its name in the store: there others may use it too. Where there
+    // are no locks, its age must do.
+    let _ = file.as_file().try_lock_shared();
     Ok(file)
 }
 
-fn make_folders(home: &Home) -> Result<(), StoreError> {
+/// Makes the folders, and removes from staging what crashes left there long ago.
+pub(super) fn prepare(home: &Home) -> Result<(), StoreError> {
     for folder in [home.staging(), home.store()] {
         private_dir(&folder).map_err(|error| StoreError::io("use", &folder, error))?;
     }
+    sweep(&home.staging());
+    parts::sweep(&home.staging());
     Ok(())
 }
 
@@ -135,18 +152,69 @@ fn sweep(folder: &Path) {
     }
 }
 
-/// Moves a staged component into the store. One that is there already is kept, if it is sound.
-pub(super) fn put(home: &Home, staged: Staged) -> Result<(), StoreError> {
-    let path = home.component(&staged.sha256);
-    if read(home, &staged.sha256).is_ok() {
+/// Moves a staged component into the store, as [`put_all`] does.
+#[cfg(test)]
+pub(crate) fn put(home: &Home, staged: Staged) -> Result<(), StoreError> {
+    put_all(home, vec![staged])
+}
+
+/// Moves staged components into the store. Those that are there already are kept, if they are sound.
+pub(super) fn put_all(home: &Home, staged: Vec<Staged>) -> Result<(), StoreError> {
+    // Each once: a second one would wait for the first to be let go.
+    let mut seen = BTreeSet::new();
+    let is_new = |one: &Staged| seen.insert(one.sha256) && read(home, &one.sha256).is_err();
+    let new: Vec<Staged> = staged.into_iter().filter(is_new).collect();
+    if new.is_empty() {
         return Ok(());
     }
+    let sync_some = |some: &[Staged]| some.iter().try_for_each(|one| make_durable(home, one));
+    let sync_some = &sync_some;
+    let (first, others) = new.split_at(new.len().div_ceil(SYNCING));
+    thread::scope(|scope| {
+        let each = first.len();
+        let threads: Vec<_> = others.chunks(each).map(|some| scope.spawn(move || sync_some(some))).collect();
+        sync_some(first)?;
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })?;
+    let moved = new.into_iter().map(|one| move_in(home, one)).collect::<Result<Vec<_>, _>>()?;
+    let folder = home.store();
+    let synced = File::open(&folder).and_then(|folder| folder.sync_all());
+    for (sha256, kept) in moved.into_iter().flatten() {
+        // A part is held alone until it is in the store; there others use it too.
+        let _ = kept.lock_shared();
+        home.keep(sha256, kept);
+    }
+    synced.map_err(|error| StoreError::io("write", &folder, error))
+}
+
+fn make_durable(home: &Home, staged: &Staged) -> Result<(), StoreError> {
+    let file = staged.file.as_file();
+    let synced = file.set_permissions(Permissions::from_mode(0o444)).and_then(|()| file.sync_all());
+    synced.map_err(|error| StoreError::io("write", &home.component(&staged.sha256), error))
+}
+
+/// The file in the store. Nothing when another process was faster and what it put there is sound.
+fn move_in(home: &Home, staged: Staged) -> Result<Option<(Sha256, File)>, StoreError> {
+    let Staged { mut file, sha256 } = staged;
+    let path = home.component(&sha256);
     let write = |source| StoreError::io("write", &path, source);
-    let file = staged.file;
-    file.as_file().set_permissions(Permissions::from_mode(0o444)).map_err(write)?;
-    file.as_file().sync_all().map_err(write)?;
-    file.persist(&path).map_err(|error| write(error.error))?;
-    File::open(home.store()).and_then(|folder| folder.sync_all()).map_err(write)
+    while read(home, &sha256).is_err() {
+        // What is there is damaged. It is held while it is replaced: nobody removes what takes its place, thinking it the old one.
+        let damaged = hold::hold(&path).map_err(write)?;
+        let moved = if damaged.is_some() { file.persist(&path) } else { file.persist_noclobber(&path) };
+        match moved {
+            Ok(kept) => return Ok(Some((sha256, kept))),
+            // Another process was faster; what it put there is looked at.
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => file = error.file,
+            Err(error) => return Err(write(error.error)),
+        }
+    }
+    Ok(None)
+}
+
+/// Notes that a project uses the store, before it comes to need anything there.
+pub(super) fn used_by(home: &Home, project: &Path) -> Result<(), StoreError> {
+    projects::note(home, project).map_err(|error| StoreError::io("write in", &home.projects(), error))
 }
 
 /// The bytes of a component, hashed while they are read.
@@ -155,16 +223,16 @@ pub(super) fn put(home: &Home, staged: Staged) -> Result<(), StoreError> {
 /// When the component is missing, or is not what its name says.
 pub fn read(home: &Home, digest: &Sha256) -> Result<Vec<u8>, StoreError> {
     let path = home.component(digest);
-    let file = File::open(&path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => StoreError::Missing { path: path.clone() },
-        _ => StoreError::io("read", &path, error),
-    })?;
+    let held = hold::hold(&path).map_err(|error| StoreError::io("read", &path, error))?;
+    let file = held.ok_or_else(|| StoreError::Missing { path: path.clone() })?;
     let mut bytes = Vec::new();
-    file.take(MAX_COMPONENT + 1).read_to_end(&mut bytes).map_err(|error| StoreError::io("read", &path, error))?;
+    (&file).take(MAX_COMPONENT + 1).read_to_end(&mut bytes).map_err(|error| StoreError::io("read", &path, error))?;
     let found = Sha256::of(&bytes);
     if found != *digest {
         return Err(StoreError::Corrupt { path, expected: *digest, found });
     }
+    hold::mark(&file);
+    home.keep(*digest, file);
     Ok(bytes)
 }
 
@@ -199,6 +267,16 @@ mod tests {
     }
 
     #[test]
+    fn several_at_once_and_the_same_twice() {
+        let (_folder, home) = home();
+        let bytes: Vec<Vec<u8>> = (0..9).map(|number| vec![number; 100]).collect();
+        let all = bytes.iter().chain(&bytes[..3]).map(|bytes| staged(&home, bytes)).collect();
+        put_all(&home, all).unwrap();
+        assert!(bytes.iter().all(|bytes| read(&home, &Sha256::of(bytes)).unwrap() == *bytes));
+        assert_eq!(fs::read_dir(home.staging()).unwrap().count(), 0);
+    }
+
+    #[test]
     fn a_changed_byte_is_refused_and_mended_by_putting_it_again() {
         let (_folder, home) = home();
         let digest = Sha256::of(b"bytes");
@@ -213,6 +291,25 @@ mod tests {
         assert!(error.hint().unwrap().contains("rig install"));
         put(&home, staged(&home, b"bytes")).unwrap();
         assert_eq!(read(&home, &digest).unwrap(), b"bytes");
+    }
+
+    #[test]
+    fn what_was_put_or_read_is_held_until_it_is_released() {
+        let (_folder, one) = home();
+        let digest = Sha256::of(b"bytes");
+        put(&one, staged(&one, b"bytes")).unwrap();
+        let path = one.component(&digest);
+        let seen = fs::symlink_metadata(&path).unwrap();
+        let in_use = || matches!(hold::take(&path, &seen).unwrap(), hold::Taken::InUse);
+        assert!(in_use(), "by whoever put it there");
+        let other = Home::new(one.root().to_path_buf());
+        read(&other, &digest).unwrap();
+        drop(one);
+        assert!(in_use(), "by whoever read it");
+        other.release(|held| *held == digest);
+        assert!(in_use());
+        other.release(|_| false);
+        assert!(!in_use());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use semver::Version;
 use serde::Serialize;
 
 use super::{
-    Action, InstallError, Installer, Options, Plan, Progress, consent, load_pack,
+    Action, InstallError, Installer, Options, Plan, Progress, consent, fetch, load_pack,
     oci::Reference,
     plan::{Planned, Planner, Successor, of_registry, other_bytes, releases},
     shape::{self, ToolChange},
@@ -132,9 +132,12 @@ impl Installer<'_> {
             planner.check_wanted(id, wanted)?;
         }
         let (mut given, mut current) = (Vec::new(), Vec::new());
-        for (id, at) in of_registries {
-            let (Some(locked), Some(at)) = (project.locked(&id), at) else { continue };
-            match planner.successor(locked, &at, wanted.as_ref()).await? {
+        let of_registries: Vec<_> =
+            of_registries.into_iter().filter_map(|(id, at)| Some((project.locked(&id)?, at?, id))).collect();
+        let successors = of_registries.iter().map(|(locked, at, _)| planner.successor(locked, at, wanted.as_ref()));
+        let successors = fetch::all(successors).await?;
+        for ((locked, _, id), successor) in of_registries.into_iter().zip(successors) {
+            match successor {
                 Successor::Found(_, component) => given.push((id, *component)),
                 Successor::Refused(why) => planner.warn(format!("{id}: {why}")),
                 Successor::None => current.push((id, locked.version.clone())),

@@ -26,19 +26,28 @@ pub(crate) const CANDIDATE: &str = "candidate.json";
 const LAST: &str = "last.json";
 const VERSION: u32 = 1;
 
-/// The share of calls that run on a candidate, in percent: more than 0, at most 50, because there is nothing to compare with
-/// otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "f64")]
-pub struct Share(f64);
+/// The share of calls that run on a candidate: at least 0.01 %, at most 50 %, because there is nothing to compare with otherwise. A
+/// number in JSON, in percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Share {
+    /// Of ten thousand calls: adding up never drifts.
+    parts: u16,
+}
 
 impl Share {
+    const MAX: u16 = 5000;
+
     /// How many of so many calls.
     #[must_use]
     pub fn of(self, calls: u64) -> u64 {
-        // Parts of ten thousand, so that adding up never drifts.
-        let parts = (self.0 * 100.0).round() as u128;
-        u64::try_from(u128::from(calls) * parts / 10_000).unwrap_or(u64::MAX)
+        u64::try_from(u128::from(calls) * u128::from(self.parts) / 10_000).unwrap_or(u64::MAX)
+    }
+}
+
+impl From<Share> for f64 {
+    fn from(share: Share) -> Self {
+        Self::from(share.parts) / 100.0
     }
 }
 
@@ -46,11 +55,10 @@ impl TryFrom<f64> for Share {
     type Error = String;
 
     fn try_from(percent: f64) -> Result<Self, String> {
-        if (0.01..=50.0).contains(&percent) {
-            Ok(Self((percent * 100.0).round() / 100.0))
-        } else {
-            Err("a share is from 0.01 % to 50 % of the calls: the rest is what it is compared with".into())
-        }
+        let nearest = (1..=Self::MAX).find(|parts| (f64::from(*parts) / 100.0 - percent).abs() <= 0.005);
+        let parts =
+            nearest.ok_or("a share is from 0.01 % to 50 % of the calls: the rest is what it is compared with")?;
+        Ok(Self { parts })
     }
 }
 
@@ -65,7 +73,7 @@ impl FromStr for Share {
 
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} %", self.0)
+        write!(f, "{} %", f64::from(*self))
     }
 }
 

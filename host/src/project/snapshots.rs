@@ -4,7 +4,11 @@
 //!
 //! Which state a plain `rig rollback` returns to is decided here too ([`before_present`]).
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use rig_specs::{
     PackId,
@@ -136,11 +140,26 @@ pub fn read(root: &Path, id: u32) -> Result<Snapshot, ProjectError> {
     Ok(Snapshot { id, taken_at, why, returned_to, packs, pack_metadata, lock })
 }
 
+/// The folder with the snapshots of a project.
+pub(crate) fn folder(root: &Path) -> PathBuf {
+    root.join(FOLDER)
+}
+
+/// The files of all but so many of the newest ones.
+pub(crate) fn beyond(root: &Path, keep: usize) -> Vec<PathBuf> {
+    let numbers = numbers(root);
+    numbers.iter().take(numbers.len().saturating_sub(keep)).map(|id| root.join(name(*id))).collect()
+}
+
+/// Removes one, so that it is gone from the disk.
+pub(crate) fn remove(path: &Path) -> Result<(), ProjectError> {
+    commit::remove(path)
+}
+
 /// Removes the oldest ones beyond [`KEEP`]. One that cannot be removed is no reason to fail: the change has been made.
 pub(super) fn prune(root: &Path) {
-    let numbers = numbers(root);
-    for id in numbers.iter().take(numbers.len().saturating_sub(KEEP)) {
-        let _ = fs::remove_file(root.join(name(*id)));
+    for path in beyond(root, KEEP) {
+        let _ = fs::remove_file(path);
     }
 }
 

@@ -7,9 +7,9 @@
 //! ever taken into this folder from a pack.
 
 use std::{
-    fs,
+    fs::File,
     hash::{Hash, Hasher},
-    io::{self, Write},
+    io::{self, Read as _, Write},
     path::{Path, PathBuf},
 };
 
@@ -88,20 +88,24 @@ impl Cache {
 
     /// Takes the compiled form from the cache, or compiles and keeps it.
     pub(super) fn load(&self, engine: &Engine, digest: &Sha256, component: &[u8]) -> Result<Component, LoadError> {
-        let path = self.path(digest);
-        if let Some(file) = self.read(digest, &path)? {
-            // SAFETY: the bytes are those that rig's own compiler wrote for this component and these settings: the digest that
-            // covers both was just checked, over the same buffer, in a folder that only this user can write.
-            #[allow(unsafe_code, reason = "the one place that loads compiled code; see the module's documentation")]
-            let loaded = unsafe { Component::deserialize(engine, &file[HEADER..]) };
-            if let Ok(component) = loaded {
-                return Ok(component);
-            }
+        if let Some(component) = self.find(engine, digest)? {
+            return Ok(component);
         }
+        let path = self.path(digest);
         let compiled = Component::new(engine, component).map_err(LoadError::Compile)?;
         let code = compiled.serialize().map_err(LoadError::Compile)?;
         self.write(digest, &path, &code).map_err(|source| LoadError::Folder { path, source })?;
         Ok(compiled)
+    }
+
+    /// Takes the compiled form from the cache, if it is there.
+    pub(super) fn find(&self, engine: &Engine, digest: &Sha256) -> Result<Option<Component>, LoadError> {
+        let Some(file) = self.read(digest, &self.path(digest))? else { return Ok(None) };
+        // SAFETY: the bytes are those that rig's own compiler wrote for this component and these settings: the digest that
+        // covers both was just checked, over the same buffer, in a folder that only this user can write.
+        #[allow(unsafe_code, reason = "the one place that loads compiled code; see the module's documentation")]
+        let loaded = unsafe { Component::deserialize(engine, &file[HEADER..]) };
+        Ok(loaded.ok())
     }
 
     /// Whether there is a compiled form, checked against its digest.
@@ -115,16 +119,19 @@ impl Cache {
 
     fn read(&self, digest: &Sha256, path: &Path) -> Result<Option<Vec<u8>>, LoadError> {
         let folder_error = |source| LoadError::Folder { path: self.dir.clone(), source };
-        let file = match fs::read(path) {
-            Ok(file) => file,
+        let mut opened = match File::open(path) {
+            Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(folder_error(error)),
         };
+        let mut file = Vec::new();
+        opened.read_to_end(&mut file).map_err(folder_error)?;
         home::private_dir(&self.dir).map_err(folder_error)?;
         let found = self.seal(digest, file.get(HEADER..).unwrap_or_default());
         let expected =
             file.first_chunk().map_or_else(|| Sha256::from_bytes([0; 32]), |bytes| Sha256::from_bytes(*bytes));
         if found == expected {
+            home::hold::mark(&opened);
             Ok(Some(file))
         } else {
             Err(LoadError::Tampered { path: path.to_owned(), expected, found })

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "what is skipped on a machine is said")]
 
 mod approvals;
+mod at_once;
 mod audit;
 mod author;
 mod build;
@@ -17,12 +18,15 @@ mod config;
 mod conformance;
 mod conformance_pack;
 mod crash;
+mod downloads;
 mod durable;
+mod gc;
 mod github;
 mod github_errors;
 mod index;
 mod install;
 mod install_sources;
+mod kills;
 mod languages;
 mod live;
 mod mcp;

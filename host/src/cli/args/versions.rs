@@ -1,7 +1,12 @@
-//! The options of the commands that move packs from version to version, or check that they are what they should be.
+//! The options of the commands that move packs from version to version, check that they are what they should be, or remove what is
+//! left of them.
+
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use rig_host::project::canary::Share;
+
+use crate::cli::commands::audit::ago;
 
 #[derive(Debug, Args)]
 #[command(
@@ -85,4 +90,28 @@ pub struct Verify {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "What a project needs that rig was used in stays, its earlier states included; so does what runs at this moment.\n\n\
+Examples:\n  rig gc --dry-run\n  rig gc --older-than 7d\n  rig gc --snapshots 5   (rig rollback goes back 5 steps at most then)"
+)]
+pub struct Gc {
+    /// Only what was not used for that long, such as 12h, 30d or 8w
+    #[arg(long, value_name = "AGE", default_value = "30d", value_parser = age)]
+    pub older_than: Duration,
+    /// Keep only so many earlier states of this project
+    #[arg(long, value_name = "NUMBER")]
+    pub snapshots: Option<usize>,
+    /// Show what would be removed, and remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn age(text: &str) -> Result<Duration, &'static str> {
+    ago(text).ok_or("give an age such as 90s, 30m, 12h, 30d or 8w")
 }

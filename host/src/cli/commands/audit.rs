@@ -189,7 +189,8 @@ fn time(option: &str, text: Option<&str>, now: Timestamp) -> Result<Option<Strin
     })
 }
 
-fn ago(text: &str) -> Option<Duration> {
+/// `90s`, `30m`, `2h`, `7d`, `2w`.
+pub fn ago(text: &str) -> Option<Duration> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let seconds = match unit {
         "s" => 1,

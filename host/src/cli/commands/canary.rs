@@ -1,8 +1,11 @@
 //! `rig canary`: what is on trial, and its end.
 
-use rig_host::project::{
-    Project,
-    canary::{self, Candidate, Moved},
+use rig_host::{
+    install::store,
+    project::{
+        Project,
+        canary::{self, Candidate, Moved},
+    },
 };
 use serde_json::json;
 
@@ -81,6 +84,10 @@ fn candidate(project: &Project) -> Result<Candidate, Failure> {
 fn promote(session: &Session, project: &Project) -> Result<(&'static str, Candidate), Failure> {
     let (project, guard) = Project::lock_for_change(project.root(), &mut |lock| session.waiting(lock))?;
     let candidate = candidate(&project)?;
+    // What is damaged is not promoted; and what was read stays in the store as long as this process lives.
+    for digest in candidate.lock.packs.values().filter_map(|locked| locked.integrity) {
+        store::read(&session.home, &digest)?;
+    }
     guard.promote(&project, &candidate)?;
     for moved in &candidate.moved {
         session.ui.done(&format!("updated {} {} to {}", moved.pack, moved.from, moved.to));

@@ -147,15 +147,18 @@ fn commit(session: &Session, project: &Project, plan: Plan) -> Result<u8, Failur
 /// Before anything changes, so that a component that does not fit the sandbox is never installed, and the first call is as quick as
 /// any other.
 pub fn precompile(session: &Session, plan: &Plan) -> Result<(), Failure> {
-    let components = plan.components()?;
-    if components.is_empty() {
+    let mut components = plan.components().peekable();
+    if components.peek().is_none() {
         return Ok(());
     }
     let sandbox = session.sandbox()?;
-    for (digest, bytes) in components {
+    for (digest, read) in components {
         let started = Instant::now();
-        sandbox.load(&digest, &bytes).map_err(|error| Failure::from(error).context("nothing was installed"))?;
-        session.ui.detail(&format!("compiled {digest} in {:.0} ms", started.elapsed().as_secs_f64() * 1e3));
+        let unfit = |error| Failure::from(error).context("nothing was installed");
+        if sandbox.load_compiled(&digest).map_err(unfit)?.is_none() {
+            sandbox.load(&digest, &read()?).map_err(unfit)?;
+            session.ui.detail(&format!("compiled {digest} in {:.0} ms", started.elapsed().as_secs_f64() * 1e3));
+        }
     }
     Ok(())
 }

@@ -3,7 +3,9 @@
 
 use bytes::Bytes;
 use futures_util::Stream;
-use http::header::{CONTENT_TYPE, LOCATION};
+use http::header::{
+    CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
+};
 use url::Url;
 
 use super::{
@@ -20,18 +22,33 @@ pub struct Download {
     pub length: Option<u64>,
     /// The media type, when given.
     pub content_type: Option<String>,
+    /// `Content-Range`, when it is a part.
+    pub content_range: Option<String>,
+    /// `ETag`.
+    pub etag: Option<String>,
+    /// `Last-Modified`.
+    pub last_modified: Option<String>,
     /// Where it came from in the end: what relative URLs in it relate to.
     pub url: Url,
     response: reqwest::Response,
 }
 
+/// The rest of a file whose beginning is here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rest {
+    /// How many bytes are here.
+    pub from: u64,
+    /// What the server said of the version that the beginning is of (`If-Range`): of another one it sends the whole.
+    pub validator: Option<String>,
+}
+
 impl Gate {
     /// Starts a download: over https from anywhere, over http from this machine only; up to [`limits::DOWNLOAD_REDIRECTS`]
-    /// redirects, none from https to http.
+    /// redirects, none from https to http. With `rest`, only that is asked for; a server that cannot do so sends the whole.
     ///
     /// # Errors
     /// [`Error::Url`] for a URL, or a redirect to one, that is not allowed; [`Error::Download`] when nothing can be had from it.
-    pub async fn download(&self, url: &Url) -> Result<Download, Error> {
+    pub async fn download(&self, url: &Url, rest: Option<&Rest>) -> Result<Download, Error> {
         self.refuse_offline().map_err(|cause| Error::Download { url: shown(url), cause })?;
         let client = self.downloads()?;
         let mut url = url.clone();
@@ -39,7 +56,15 @@ impl Gate {
             check(&url)?;
             let failed = |cause| Error::Download { url: shown(&url), cause };
             let host = url.host_str().unwrap_or_default();
-            let answer = tokio::time::timeout(limits::DOWNLOAD_STALL, client.get(url.clone()).send()).await;
+            let mut request = client.get(url.clone());
+            if let Some(rest) = rest {
+                request = request.header(RANGE, format!("bytes={}-", rest.from));
+                let validator = rest.validator.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
+                if let Some(validator) = validator {
+                    request = request.header(IF_RANGE, validator);
+                }
+            }
+            let answer = tokio::time::timeout(limits::DOWNLOAD_STALL, request.send()).await;
             let response = match answer {
                 Ok(Ok(response)) => response,
                 Ok(Err(error)) => {
@@ -68,11 +93,14 @@ impl Gate {
 
 impl Download {
     pub(super) fn of(response: reqwest::Response, url: Url) -> Self {
-        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let text = |name: HeaderName| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
         Self {
             status: response.status().as_u16(),
             length: response.content_length(),
-            content_type: content_type.map(str::to_owned),
+            content_type: text(CONTENT_TYPE),
+            content_range: text(CONTENT_RANGE),
+            etag: text(ETAG),
+            last_modified: text(LAST_MODIFIED),
             url,
             response,
         }

@@ -65,13 +65,13 @@ async fn downloads_from_this_machine() {
     })
     .await;
     let gate = Gate::new(&Settings::default()).unwrap();
-    let download = gate.download(&url(&server.url("/moved"))).await.unwrap();
+    let download = gate.download(&url(&server.url("/moved")), None).await.unwrap();
     assert_eq!((download.status, download.length), (200, Some(100_000)));
     assert_eq!(download.content_type.as_deref(), Some("application/wasm"));
     assert_eq!(download.url.path(), "/file");
     let pieces: Vec<Bytes> = download.into_stream().try_collect().await.unwrap();
     assert_eq!(pieces.concat(), vec![7; 100_000]);
-    let missing = gate.download(&url(&format!("http://localhost:{}/none", server.port()))).await.unwrap();
+    let missing = gate.download(&url(&format!("http://localhost:{}/none", server.port())), None).await.unwrap();
     assert_eq!(missing.status, 404);
 }
 
@@ -97,14 +97,14 @@ async fn downloads_that_are_refused() {
         (format!("http://localhost:{}/", loops.port()), "localhost is not this machine here"),
         (format!("http://{closed}/?key=canary"), "no connection to 127.0.0.1: Connection refused"),
     ] {
-        let error = gate.download(&url(&from)).await.unwrap_err();
+        let error = gate.download(&url(&from), None).await.unwrap_err();
         assert!(error.to_string().contains(why), "{from}: {error}");
         assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
     }
     assert_eq!(loops.seen().len(), limits::DOWNLOAD_REDIRECTS + 1);
     assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 1, "only localhost was looked up");
 
-    let mut download = gate.download(&url(&cut.url("/"))).await.unwrap();
+    let mut download = gate.download(&url(&cut.url("/")), None).await.unwrap();
     let error = loop {
         match download.chunk().await {
             Ok(Some(_)) => {}
@@ -127,11 +127,11 @@ async fn downloads_take_the_proxy_and_the_authorities() {
     let settings =
         Settings { proxy: Some(format!("http://{proxy}")), extra_ca: vec![ca.pem.clone()], ..Settings::default() };
     let (gate, lookups) = gate(&settings, &[]);
-    let mut download = gate.download(&url("https://packs.example.com/p.wasm")).await.unwrap();
+    let mut download = gate.download(&url("https://packs.example.com/p.wasm"), None).await.unwrap();
     assert_eq!(download.chunk().await.unwrap(), Some(Bytes::from("pack")));
     assert_eq!(asked.lock().unwrap()[0].uri, "packs.example.com:443");
     assert_eq!(lookups.load(std::sync::atomic::Ordering::SeqCst), 0);
-    let error = gate.download(&url("https://packs.example.com/down")).await.unwrap_err();
+    let error = gate.download(&url("https://packs.example.com/down"), None).await.unwrap_err();
     let why = "http://localhost/ is not downloaded: https://packs.example.com/down redirects to it, from https to http";
     assert_eq!(error.to_string(), why);
 }
@@ -143,7 +143,7 @@ async fn downloads_may_come_from_private_addresses_and_packs_may_not() {
     let settings = Settings { extra_ca: vec![ca.pem.clone()], ..Settings::default() };
     let (gate, _) = gate(&settings, &["127.0.0.1"]);
     let from = format!("https://registry.corp.example:{}/", server.port());
-    assert_eq!(gate.download(&url(&from)).await.unwrap().status, 200);
+    assert_eq!(gate.download(&url(&from), None).await.unwrap().status, 200);
     let target = Target::parse(&from).unwrap();
     let error = gate.exchange(Method::GET, &target, HeaderMap::new(), None).await.unwrap_err();
     assert_eq!(error.kind(), "dns");

@@ -72,7 +72,17 @@ impl Cache<'_> {
 
     /// The copy of that index. Without its description, or with one that cannot be read, there is none.
     pub(super) fn read(&self, url: &Url) -> Result<Option<Copy>, IndexError> {
-        let _held = project::hold_shared(self.root);
+        let held = project::hold_shared(self.root);
+        let found = self.read_once(url);
+        // In a project where nothing was ever changed there is nothing to hold. The first change may have begun while the files were
+        // read: then they are read again, and held.
+        match held.is_none().then(|| project::hold_shared(self.root)).flatten() {
+            Some(_held) => self.read_once(url),
+            None => found,
+        }
+    }
+
+    fn read_once(&self, url: &Url) -> Result<Option<Copy>, IndexError> {
         let meta = fs::read(self.meta()).ok().and_then(|bytes| serde_json::from_slice::<Meta>(&bytes).ok());
         let Some(meta) = meta else { return Ok(None) };
         let found = meta.seal();

@@ -88,7 +88,7 @@ pub(in crate::install) fn keep_bytes(home: &Home, bytes: &[u8]) -> Result<Sha256
     let path = file.path().to_path_buf();
     file.write_all(bytes).map_err(|source| StoreError::Io { action: "write", path, source })?;
     let sha256 = Sha256::of(bytes);
-    store::put(home, Staged { file, sha256 })?;
+    store::put_all(home, vec![Staged { file, sha256 }])?;
     Ok(sha256)
 }
 

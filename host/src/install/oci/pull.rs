@@ -177,5 +177,13 @@ pub(in crate::install) async fn open(net: &dyn Downloader, reference: &Reference
         return Err(unfit(format!("its manifest says that the component has {} bytes, and {length} come", found.size)));
     }
     let url = found.reference.url().ok_or_else(|| unfit("it is no usable URL".into()))?;
-    Ok(Download { status: 200, content_length: Some(found.size), content_type: None, url, body: answer.download.body })
+    Ok(Download {
+        status: 200,
+        content_length: Some(found.size),
+        content_type: None,
+        content_range: None,
+        validator: None,
+        url,
+        body: answer.download.body,
+    })
 }

@@ -1,6 +1,6 @@
 //! From a request to the bytes of a component: out of a file, a URL, the index, or the store when it has them already.
 
-use std::{fs, io::Write as _, path::Path};
+use std::{fs, io::Write as _, num::NonZero, panic::resume_unwind, path::Path, thread::available_parallelism};
 
 use rig_specs::{
     PackId, Sha256,
@@ -8,33 +8,59 @@ use rig_specs::{
     lock::{LockedPack, Origin},
 };
 use semver::Version;
+use tokio::{sync::Semaphore, task::spawn_blocking};
 use url::Url;
 
 use super::{
     Planner,
     choose::{artifacts, releases},
+    oci::plainly,
     other_bytes,
 };
-use crate::install::{
-    InstallError, LoadError, LoadedIndex, Progress,
-    fetch::{self, Expected, FetchError},
-    index::IndexError,
-    restore::source_url,
-    source::Wanted,
-    store::{self, MAX_COMPONENT, Staged},
+use crate::{
+    install::{
+        InstallError, Installer, LoadError, LoadedIndex, Progress,
+        fetch::{self, Event, Expected, Fetcher},
+        index::IndexError,
+        inspect::{self, Inspected},
+        restore::source_url,
+        source::Wanted,
+        store::{self, MAX_COMPONENT, Staged},
+    },
+    words::plain,
 };
 
-/// A component to be inspected, and what was said about it.
-pub(in crate::install) struct Component {
+/// How many components are inspected beside each other, at most.
+const INSPECTING: usize = 4;
+
+/// A component that is wanted: where it may be, and what was said about it.
+pub(super) struct Sought {
     /// How a person would name it.
     pub(super) what: String,
+    pub(super) urls: Vec<Url>,
+    pub(super) expected: Expected,
+    /// As it will stand in the lock; nothing for the place that turns out to have it.
+    pub(super) source: Option<String>,
+    pub(super) publisher: Option<Publisher>,
+    pub(super) newer: Option<Version>,
+    pub(super) origin: Option<Origin>,
+    pub(super) from_index: bool,
+}
+
+/// A component that is here, and what was said about it.
+pub(in crate::install) struct Component {
     pub(super) staged: Option<Staged>,
-    pub(super) bytes: Vec<u8>,
+    /// What it says about itself.
+    pub(super) inspected: Inspected,
     pub(super) source: String,
     pub(super) publisher: Option<Publisher>,
     pub(super) newer: Option<Version>,
     pub(super) origin: Option<Origin>,
     pub(super) from_index: bool,
+}
+
+fn inspect(what: &str, bytes: &[u8], rig: &Version) -> Result<Inspected, InstallError> {
+    inspect::inspect(bytes, rig).map_err(|error| InstallError::Inspect { what: plain(what), error })
 }
 
 impl Planner<'_> {
@@ -59,9 +85,8 @@ impl Planner<'_> {
         };
         let staged = self.stage(&bytes, &fail)?;
         Ok(Component {
-            what,
+            inspected: inspect(&what, &bytes, &self.installer.rig)?,
             staged: Some(staged),
-            bytes,
             source,
             publisher: None,
             newer: None,
@@ -76,38 +101,72 @@ impl Planner<'_> {
         Ok(Staged { file, sha256: Sha256::of(bytes) })
     }
 
-    pub(super) async fn url(&self, url: &Url, sha256: Sha256) -> Result<Component, InstallError> {
-        let expected = Expected { sha256, size: None };
-        let (staged, bytes, place) = self.bytes(url.as_str(), std::slice::from_ref(url), expected).await?;
-        let source = place.unwrap_or_else(|| url.clone()).into();
-        let what = url.to_string();
-        Ok(Component { what, staged, bytes, source, publisher: None, newer: None, origin: None, from_index: false })
+    /// What a URL names.
+    pub(super) fn url(url: &Url, sha256: Sha256) -> Sought {
+        Sought {
+            what: url.to_string(),
+            urls: vec![url.clone()],
+            expected: Expected { sha256, size: None },
+            source: None,
+            publisher: None,
+            newer: None,
+            origin: None,
+            from_index: false,
+        }
     }
 
-    /// The bytes with that hash: those of the store when they are sound, else fetched.
-    pub(super) async fn bytes(
+    /// The components with those hashes, inspected: those of the store when they are sound, all others fetched at once.
+    pub(super) async fn obtain(&self, sought: Vec<Sought>) -> Result<Vec<Component>, InstallError> {
+        let Installer { home, downloader, .. } = self.installer;
+        let (offline, progress) = (self.options.offline(), self.progress);
+        let fetcher = &Fetcher { downloader: *downloader, home, offline, progress };
+        // One is in memory for each that is inspected.
+        let cores = &Semaphore::new(available_parallelism().map_or(1, NonZero::get).min(INSPECTING));
+        let there = |sought: Sought| {
+            let there = store::read(home, &sought.expected.sha256).is_ok();
+            if !there {
+                progress(Progress { what: &sought.what, event: Event::Planned(sought.expected.size) });
+            }
+            (sought, there)
+        };
+        let sought: Vec<(Sought, bool)> = sought.into_iter().map(there).collect();
+        let obtain = |(sought, there): (Sought, bool)| async move {
+            let Sought { what, urls, expected, .. } = &sought;
+            let brought = if there { None } else { Some(fetcher.fetch(what, urls, *expected).await) };
+            let brought = brought.transpose();
+            let brought = brought.map_err(|error| plainly(InstallError::Fetch { what: plain(what), error }))?;
+            let (staged, place) = brought.unzip();
+            let place = place.or_else(|| urls.first().cloned()).map(String::from);
+            let _core = cores.acquire().await;
+            let (staged, inspected) = self.inspected(what, expected.sha256, staged).await;
+            Ok(Component {
+                staged,
+                inspected: inspected?,
+                source: sought.source.or(place).unwrap_or_default(),
+                publisher: sought.publisher,
+                newer: sought.newer,
+                origin: sought.origin,
+                from_index: sought.from_index,
+            })
+        };
+        fetch::all(sought.into_iter().map(obtain)).await
+    }
+
+    /// Inspects a component on a thread of its own, while others are on their way. What is inspected is what was hashed, whatever happened
+    /// to the file in between.
+    async fn inspected(
         &self,
         what: &str,
-        urls: &[Url],
-        expected: Expected,
-    ) -> Result<(Option<Staged>, Vec<u8>, Option<Url>), InstallError> {
-        let home = &self.installer.home;
-        if let Ok(bytes) = store::read(home, &expected.sha256) {
-            return Ok((None, bytes, None));
-        }
-        let report = |received, total| (self.progress)(Progress { what, received, total });
-        let fetched =
-            fetch::fetch(self.installer.downloader, home, urls, expected, self.options.offline(), &report).await;
-        let fail = |error| InstallError::Fetch { what: crate::words::plain(what), error };
-        let (staged, place) = fetched.map_err(fail)?;
-        let bytes = fs::read(staged.file.path())
-            .map_err(|error| fail(FetchError::Write { url: place.clone(), why: error.to_string() }))?;
-        // What is inspected is what was hashed, whatever happened to the file in between.
-        let found = Sha256::of(&bytes);
-        if found != staged.sha256 {
-            return Err(fail(FetchError::Hash { url: place, expected: staged.sha256, found }));
-        }
-        Ok((Some(staged), bytes, Some(place)))
+        sha256: Sha256,
+        staged: Option<Staged>,
+    ) -> (Option<Staged>, Result<Inspected, InstallError>) {
+        let (home, rig, what) = (self.installer.home.clone(), self.installer.rig.clone(), what.to_owned());
+        let look = move || {
+            let bytes = staged.as_ref().map_or_else(|| store::read(&home, &sha256), Staged::read);
+            let inspected = bytes.map_err(InstallError::from).and_then(|bytes| inspect(&what, &bytes, &rig));
+            (staged, inspected)
+        };
+        spawn_blocking(look).await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
     }
 
     pub(in crate::install) async fn index(&mut self) -> Result<&LoadedIndex, IndexError> {
@@ -120,7 +179,7 @@ impl Planner<'_> {
     }
 
     /// A release of the index.
-    pub(super) async fn release(&self, id: &PackId, version: &Version) -> Result<Component, InstallError> {
+    pub(super) fn release(&self, id: &PackId, version: &Version) -> Result<Sought, InstallError> {
         let Some(loaded) = &self.index else { return Err(IndexError::NotConfigured.into()) };
         let release = releases(&loaded.index, id)?.get(version);
         let none = || InstallError::NoVersion {
@@ -131,15 +190,14 @@ impl Planner<'_> {
         let release = release.ok_or_else(none)?;
         let urls = artifacts(&loaded.base, release)?;
         let expected = Expected { sha256: release.sha256, size: Some(release.size) };
-        let (staged, bytes, place) = self.bytes(id.as_str(), &urls, expected).await?;
-        let source = place.or_else(|| urls.first().cloned()).map(String::from).unwrap_or_default();
         let publisher = loaded.index.packs.get(id).and_then(|pack| pack.publisher.clone());
         let origin = Some(loaded.origin());
-        Ok(Component { what: id.to_string(), staged, bytes, source, publisher, newer: None, origin, from_index: true })
+        let what = id.to_string();
+        Ok(Sought { what, urls, expected, source: None, publisher, newer: None, origin, from_index: true })
     }
 
     /// An installed pack that was named again: the index must not disagree, and the store must have it.
-    pub(super) async fn keep(&self, locked: &LockedPack) -> Result<Component, InstallError> {
+    pub(super) fn keep(&self, locked: &LockedPack) -> Result<Sought, InstallError> {
         let (id, loaded) = (&locked.pack_id, self.index.as_ref());
         let hash = locked.integrity.ok_or_else(|| LoadError::NoHash { pack: id.clone() })?;
         let releases = loaded.and_then(|loaded| loaded.index.packs.get(id)?.wasm.as_ref());
@@ -154,9 +212,8 @@ impl Planner<'_> {
         urls.extend(locked.source.as_deref().and_then(|source| source_url(self.project, source)));
         let newer = releases.and_then(|releases| releases.newest()).map(|(version, _)| version.clone());
         let newer = newer.filter(|newer| *newer > locked.version);
-        let (staged, bytes, _) = self.bytes(id.as_str(), &urls, Expected { sha256: hash, size: locked.size }).await?;
-        let source = locked.source.clone().unwrap_or_default();
-        let origin = locked.origin.clone();
-        Ok(Component { what: id.to_string(), staged, bytes, source, publisher: None, newer, origin, from_index: false })
+        let (what, expected) = (id.to_string(), Expected { sha256: hash, size: locked.size });
+        let (source, origin) = (Some(locked.source.clone().unwrap_or_default()), locked.origin.clone());
+        Ok(Sought { what, urls, expected, source, publisher: None, newer, origin, from_index: false })
     }
 }

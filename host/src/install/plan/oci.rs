@@ -10,12 +10,14 @@ use rig_specs::{
 };
 use semver::Version;
 
-use super::{Planner, find::Component};
+use super::{
+    Planner,
+    find::{Component, Sought},
+};
 use crate::{
     install::{
         InstallError, Installer, Options, Progress,
-        fetch::{self, Expected, FetchError},
-        inspect,
+        fetch::{Expected, FetchError, Fetcher},
         net::{Downloader, NetError},
         oci::{self, Found, OciError, Reference, Tried},
         source::Wanted,
@@ -66,7 +68,7 @@ impl Planner<'_> {
         reference: &Reference,
         version: Option<&Wanted>,
         sha256: Option<Sha256>,
-    ) -> Result<Component, InstallError> {
+    ) -> Result<Sought, InstallError> {
         self.refuse_offline(Tried::Pull, reference)?;
         let found = named(self.installer.downloader, reference, version).await?;
         if let (Some(expected), Some(url)) =
@@ -75,17 +77,7 @@ impl Planner<'_> {
             let error = FetchError::Hash { url, expected, found: found.sha256 };
             return Err(InstallError::Fetch { what: reference.to_string(), error });
         }
-        self.fetch_found(&found).await
-    }
-
-    async fn fetch_found(&self, found: &Found) -> Result<Component, InstallError> {
-        let what = found.reference.unpinned().to_string();
-        let urls: Vec<_> = found.reference.url().into_iter().collect();
-        let expected = Expected { sha256: found.sha256, size: Some(found.size) };
-        let (staged, bytes, _) = self.bytes(&what, &urls, expected).await.map_err(plainly)?;
-        let origin = Origin { index: found.reference.bare().to_string(), standing: Standing::Unsigned };
-        let (source, origin) = (found.reference.to_string(), Some(origin));
-        Ok(Component { what, staged, bytes, source, publisher: None, newer: None, origin, from_index: false })
+        Ok(sought(&found))
     }
 
     fn refuse_offline(&self, tried: Tried, reference: &Reference) -> Result<(), OciError> {
@@ -148,10 +140,9 @@ impl Planner<'_> {
             Look::Moved { tag, sha256 } => return Ok(Successor::Refused(moved(locked, &at.tagged(&tag), sha256))),
             Look::Other(found) => found,
         };
-        let component = self.fetch_found(&found).await?;
-        let inspected = inspect::inspect(&component.bytes, &self.installer.rig)
-            .map_err(|error| InstallError::Inspect { what: component.what.clone(), error })?;
-        let info = &inspected.pack.manifest.pack;
+        let mut components = self.obtain(vec![sought(&found)]).await?;
+        let Some(component) = components.pop() else { return Ok(Successor::None) };
+        let info = &component.inspected.pack.manifest.pack;
         if info.id != *id {
             let (expected, found) = (id.to_string(), info.id.to_string());
             return Err(InstallError::NotAsIndexed { pack: id.clone(), field: "id", expected, found });
@@ -168,7 +159,8 @@ impl Planner<'_> {
         if wanted.is_none() && info.version < *installed {
             return Ok(Successor::Refused(format!("{at} is version {} now, which is older", info.version)));
         }
-        Ok(Successor::Found(info.version.clone(), Box::new(component)))
+        let version = info.version.clone();
+        Ok(Successor::Found(version, Box::new(component)))
     }
 }
 
@@ -190,9 +182,9 @@ impl Installer<'_> {
         let found = named(self.downloader, reference, None).await?;
         let urls: Vec<_> = found.reference.url().into_iter().collect();
         let expected = Expected { sha256: found.sha256, size: Some(found.size) };
-        let report = |received, total| progress(Progress { what: &what, received, total });
-        let fetched = fetch::fetch(self.downloader, &self.home, &urls, expected, false, &report).await;
-        let (staged, _) = fetched.map_err(|error| plainly(InstallError::Fetch { what: what.clone(), error }))?;
+        let fetcher = Fetcher { downloader: self.downloader, home: &self.home, offline: false, progress };
+        let bytes = fetcher.fetch(&what, &urls, expected).await;
+        let (staged, _) = bytes.map_err(|error| plainly(InstallError::Fetch { what: what.clone(), error }))?;
         Ok((found.reference, staged.read()?))
     }
 
@@ -214,8 +206,23 @@ impl Installer<'_> {
     }
 }
 
+/// What a reference names, as the component of a plan.
+fn sought(found: &Found) -> Sought {
+    let origin = Origin { index: found.reference.bare().to_string(), standing: Standing::Unsigned };
+    Sought {
+        what: found.reference.unpinned().to_string(),
+        urls: found.reference.url().into_iter().collect(),
+        expected: Expected { sha256: found.sha256, size: Some(found.size) },
+        source: Some(found.reference.to_string()),
+        publisher: None,
+        newer: None,
+        origin: Some(origin),
+        from_index: false,
+    }
+}
+
 /// What goes wrong with a registry names the reference itself.
-fn plainly(error: InstallError) -> InstallError {
+pub(super) fn plainly(error: InstallError) -> InstallError {
     match error {
         InstallError::Fetch { error: FetchError::Net(NetError::Registry(error)), .. } => InstallError::Oci(error),
         other => other,

@@ -12,7 +12,11 @@ use rig_specs::{
 };
 use semver::{Version, VersionReq};
 
-use super::{Planned, Planner, choose, find::Component, of_registry};
+use super::{
+    Planned, Planner, choose,
+    find::{Component, Sought},
+    of_registry,
+};
 use crate::install::{
     InstallError, LoadedIndex,
     index::{IndexError, Mode},
@@ -57,18 +61,25 @@ impl Planner<'_> {
     pub(super) async fn install(&mut self, requests: &[Request]) -> Result<Vec<Planned>, InstallError> {
         let mut ask = Ask { roots: self.kept(), named: Vec::new() };
         let mut learnt = Learnt::default();
+        // What a component needs says which others are chosen, so those that were named by where they are come first.
+        let mut sought = Vec::new();
         for request in requests {
             match request {
-                Request::File(_) | Request::Url { .. } | Request::Oci { .. } => {
-                    let component = match request {
-                        Request::File(path) => self.file(path)?,
-                        Request::Oci { reference, version, sha256 } => {
-                            self.oci(reference, version.as_ref(), *sha256).await?
-                        }
-                        Request::Url { url, sha256 } => self.url(url, *sha256).await?,
-                        Request::Named { .. } => continue,
-                    };
-                    self.give(component, &mut ask, &mut learnt)?;
+                Request::Url { url, sha256 } => sought.push(Self::url(url, *sha256)),
+                Request::Oci { reference, version, sha256 } => {
+                    sought.push(self.oci(reference, version.as_ref(), *sha256).await?);
+                }
+                Request::File(_) | Request::Named { .. } => {}
+            }
+        }
+        let mut elsewhere = self.obtain(sought).await?.into_iter();
+        for request in requests {
+            match request {
+                Request::File(path) => self.give(self.file(path)?, &mut ask, &mut learnt)?,
+                Request::Url { .. } | Request::Oci { .. } => {
+                    if let Some(component) = elsewhere.next() {
+                        self.give(component, &mut ask, &mut learnt)?;
+                    }
                 }
                 Request::Named { id, version } => self.name(id, version.as_ref(), &mut ask).await?,
             }
@@ -171,12 +182,14 @@ impl Planner<'_> {
                 Err(none) => return Err(self.unsolved(none, ask, &learnt).await),
             };
             let mut surprised = false;
-            for (id, version) in &chosen {
-                let key = (id.clone(), version.clone());
-                if learnt.ready.contains_key(&key) || !self.changes(ask, id, version) {
-                    continue;
-                }
-                let planned = self.fetched(ask, id, version).await?;
+            let keys = chosen.iter().map(|(id, version)| (id.clone(), version.clone()));
+            let keys: Vec<(PackId, Version)> =
+                keys.filter(|key| !learnt.ready.contains_key(key) && self.changes(ask, &key.0, &key.1)).collect();
+            let sought = keys.iter().map(|(id, version)| self.sought(ask, id, version));
+            let components = self.obtain(sought.collect::<Result<_, _>>()?).await?;
+            for (key, component) in keys.into_iter().zip(components) {
+                let (id, version, planned) = (&key.0, &key.1, self.planned(component)?);
+                self.check_named(id, version, &planned)?;
                 let needs = &planned.inspected.pack.manifest.dependencies;
                 let thought = problem.packs.get(id).and_then(|known| Some(&known.versions.get(version)?.needs));
                 if !matches!(ask.roots.get(id), Some(Root::Kept(_))) && thought != Some(needs) {
@@ -202,14 +215,11 @@ impl Planner<'_> {
         }
     }
 
-    async fn fetched(&self, ask: &Ask, id: &PackId, version: &Version) -> Result<Planned, InstallError> {
-        let component = match (ask.roots.get(id), self.project.locked(id)) {
-            (Some(Root::Kept(_)), Some(locked)) => self.keep(locked).await?,
-            _ => self.release(id, version).await?,
-        };
-        let planned = self.planned(component)?;
-        self.check_named(id, version, &planned)?;
-        Ok(planned)
+    fn sought(&self, ask: &Ask, id: &PackId, version: &Version) -> Result<Sought, InstallError> {
+        match (ask.roots.get(id), self.project.locked(id)) {
+            (Some(Root::Kept(_)), Some(locked)) => self.keep(locked),
+            _ => self.release(id, version),
+        }
     }
 
     /// What was named in its order, then what that needs, each after what needs it.
@@ -293,7 +303,7 @@ impl Planner<'_> {
 fn tolerable(error: &IndexError, mode: Mode) -> bool {
     match error {
         IndexError::NotConfigured | IndexError::NoCopy { .. } => true,
-        IndexError::Net(NetError::Failed { .. }) => mode == Mode::Cached,
+        IndexError::Net(NetError::Failed { .. } | NetError::Slow { .. }) => mode == Mode::Cached,
         _ => false,
     }
 }

@@ -1,7 +1,6 @@
 //! Fetches the metadata of an index and applies the rules of [`view`](super::view) to it. What is fetched is bounded in size before
 //! it comes, and comes from the server that was named.
 
-use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use rig_specs::{
     Sha256,
@@ -19,7 +18,7 @@ use crate::{
     home::Home,
     install::{
         index::{IndexError, MAX_INDEX},
-        net::{self, Downloader, NetError},
+        net::{self, Body, Downloader, NetError},
     },
 };
 
@@ -224,7 +223,7 @@ impl Client<'_> {
     async fn fetch(&self, path: &str, file: &str, limit: u64) -> Result<Vec<u8>, IndexError> {
         let malformed = |why: String| self.fault(Fault::Malformed { file: file.to_owned(), why });
         let url = self.url.join(path).map_err(|error| malformed(error.to_string()))?;
-        let mut download = net::open(self.downloader, &url, false).await?;
+        let download = net::open(self.downloader, &url, false).await?;
         if (download.url.scheme(), download.url.host_str(), download.url.port_or_known_default())
             != (url.scheme(), url.host_str(), url.port_or_known_default())
         {
@@ -237,8 +236,9 @@ impl Client<'_> {
             return Err(too_large());
         }
         let mut bytes = Vec::new();
-        while let Some(chunk) = download.body.next().await {
-            let chunk = chunk.map_err(|why| NetError::Failed { url: url.clone(), why, hint: None })?;
+        let mut body = Body::new(&url, download);
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk?;
             if (bytes.len() + chunk.len()) as u64 > limit {
                 return Err(too_large());
             }
@@ -295,6 +295,6 @@ fn is_absent(error: &NetError) -> bool {
     match error {
         NetError::Status { status, .. } => matches!(status, 403 | 404 | 410),
         NetError::Failed { url, .. } => url.scheme() == "file" && url.to_file_path().is_ok_and(|path| !path.exists()),
-        NetError::Offline { .. } | NetError::Registry(_) => false,
+        NetError::Offline { .. } | NetError::Slow { .. } | NetError::Registry(_) => false,
     }
 }

@@ -63,14 +63,15 @@ fn rust(
     on_step: &mut dyn FnMut(Step),
 ) -> Result<(Vec<u8>, Vec<ToolDef>), Failure> {
     let alone = sdk.filter(|sdk| sdk.alone);
+    // The user's own choice of a target folder stands.
+    let kept = alone.filter(|_| env::var_os("CARGO_TARGET_DIR").is_none()).map(|sdk| session.home.build(&sdk.digest));
+    // Open until the build is done.
+    let kept = kept.transpose().map_err(|error| Failure::of(&error, "check the permissions of rig's folder"))?;
     let shared = BuildOptions {
         offline: session.offline,
         library: Some(session.toolchains()),
         alone_with: alone.map(|_| sdk::FOLDER.to_owned()),
-        // The user's own choice of a target folder stands.
-        target_dir: alone
-            .filter(|_| env::var_os("CARGO_TARGET_DIR").is_none())
-            .map(|sdk| session.home.cargo(&sdk.digest)),
+        target_dir: kept.as_ref().map(|(folder, _used)| folder.clone()),
         ..BuildOptions::default()
     };
     let mut build = |schemas: Schemas| -> Result<Vec<u8>, Failure> {
