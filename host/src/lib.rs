@@ -19,6 +19,7 @@ pub mod home;
 pub mod index;
 pub mod install;
 pub mod project;
+pub mod runner;
 pub mod sandbox;
 pub mod secrets;
 pub mod tenants;

@@ -47,6 +47,30 @@ pub struct Config {
     pub python: Python,
     /// How packs from npm are installed.
     pub node: Node,
+    /// Packs from PyPI and npm that may run with less isolation than all of it, by id.
+    pub isolation: BTreeMap<PackId, Isolation>,
+}
+
+/// How much isolation a pack from PyPI or npm needs to run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// Every layer. Where the machine lacks one, the pack does not run.
+    #[default]
+    Full,
+    /// The layers that the machine has.
+    Reduced,
+}
+
+impl Isolation {
+    /// As it is written everywhere.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Reduced => "reduced",
+        }
+    }
 }
 
 /// What `rig install` noted about a pack.

@@ -31,9 +31,11 @@ mod resolve;
 #[cfg(feature = "otlp")]
 pub(super) mod telemetry;
 mod tls;
+mod tunnel;
 
 pub(super) use resolve::Lookup;
 use resolve::{Names, Resolver, is_local_name};
+pub use tunnel::Passage;
 
 /// The way out. Making one checks the settings only; certificates are read and clients made when something is first sent.
 #[derive(Debug)]
