@@ -64,6 +64,8 @@ fn prepare(mut plan: Plan, files: Vec<OwnedFd>, outer: &OwnedFd) -> Outcome<Ende
         .arg(ARGUMENT)
         .arg(INSIDE)
         .env_clear()
+        // The allocator would take a gigabyte ahead, all of what the limit for a process may be.
+        .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
         .stdin(Stdio::from(far))
         .spawn()
         .lacking(Layer::Namespaces, "starting the first process")?;
