@@ -56,7 +56,7 @@ fn ask(program: &str, args: &[&str]) -> Vec<String> {
 /// A cell to be, and what belongs to it.
 pub(crate) struct Setup {
     pub cell: Cell,
-    pub folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
 }
 
 /// What came of a program.
@@ -88,7 +88,7 @@ impl Setup {
             level: Isolation::Full,
             launcher: rig_tests::rig_path(),
         };
-        Self { cell, folder }
+        Self { cell, _folder: folder }
     }
 
     pub(crate) fn python(script: &str, args: &[&str]) -> Self {

@@ -173,6 +173,7 @@ if most < 1000: os.killpg(0, 9) if os.getpgid(0) == os.getpid() else None
     let setup = Setup::python(script, &["100000"]).limits(|limits| limits.processes = 40);
     let (came, late) = disturbed(setup.run()).await;
     println!("a timer beside a fork bomb was at most {late:?} late");
+    println!("{came:?}");
     let lines: Vec<&str> = came.stdout.lines().collect();
     assert_eq!(lines[0], "Resource temporarily unavailable", "{came:?}");
     // The kernel keeps 300 numbers of a namespace for itself where it counts by numbers.
