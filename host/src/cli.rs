@@ -12,6 +12,7 @@ mod session;
 use std::{io::Write as _, process::ExitCode};
 
 use clap::Parser as _;
+use rig_host::runner::cell;
 
 use args::{Cli, Command};
 use report::Failure;
@@ -19,6 +20,10 @@ use session::Session;
 
 /// Runs the process's own command line.
 pub fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == cell::ARGUMENT) {
+        return cell::enter(&arguments.collect::<Vec<_>>());
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -7,6 +7,7 @@
 //! - `client` dials out. Nothing else in rig does, the downloads of the install flow included.
 //! - `redact` blanks secrets in answers and errors.
 //! - `tape` records what passes, or answers from a recording in place of `client`.
+//! - `tunnel` opens connections that are passed through unread, for programs in cells.
 //! - `call` is the order of all that for one request, and the record of it.
 //!
 //! A [`Gate`] is made once; a [`Reach`] once for each pack; a [`CallEgress`] for each call, so that nothing of one call is left for
@@ -27,6 +28,7 @@ mod redact;
 mod tape;
 #[cfg(test)]
 mod testing;
+mod tunnel;
 
 pub use call::{CallEgress, EgressRecord};
 #[cfg(feature = "otlp")]
@@ -40,6 +42,7 @@ pub use client::{
 pub use inject::token::CredentialError;
 pub use redact::Redactor;
 pub use tape::{Exchange, Sent, Tape};
+pub use tunnel::{Passage, Traffic};
 
 use crate::secrets::docker;
 
@@ -80,6 +83,18 @@ impl Reach {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
+    }
+
+    /// The ports of all hosts that can be reached.
+    #[must_use]
+    pub fn ports(&self) -> Vec<u16> {
+        self.rules.ports().into_iter().collect()
+    }
+
+    /// Whether something can be reached at that host, in lower case.
+    #[must_use]
+    pub fn names(&self, host: &str) -> bool {
+        self.rules.names(host)
     }
 }
 

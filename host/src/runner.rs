@@ -1,17 +1,25 @@
 //! Runs packs from PyPI and npm: each in a process of its own, which is kept warm and spoken to over its pipes.
 //!
-//! A [`Program`] is what is run, [`Runners`] are the processes. [`Program::call`] makes one call and always ends by its deadline. What a
-//! process can reach is decided in [`start`]; which packs there are and where their files come from is decided in
-//! [`install`](crate::install). Policy, arguments and secrets are the pipeline's.
+//! A [`Program`] is what is run, [`Runners`] are the processes. [`Program::call`] makes one call and always ends by its deadline.
+//!
+//! - [`cell`] starts a program that reaches nothing but what it was given, and ends it with everything that it started.
+//! - `proxy` is the only network there is in a cell: it passes on what the pack's grant covers.
+//! - `process`, `message` and [`frame`] are the conversation with a program; `pool` keeps it running.
+//!
+//! Which packs there are and where their files come from is decided in [`install`](crate::install). Policy, arguments and secrets are
+//! the pipeline's.
 
+pub mod cell;
 mod describe;
 pub mod frame;
 mod message;
 mod pool;
 mod process;
-pub mod start;
+mod proxy;
+mod trust;
 
 use std::{
+    ffi::OsString,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -23,13 +31,15 @@ use tokio_util::sync::CancellationToken;
 
 pub use describe::{About, Described};
 pub use pool::Runners;
-pub use start::{Cell, CellLimits};
+pub use proxy::{Destination, Meter};
 
 use crate::{
+    egress::{Gate, Reach, Settings, Traffic},
     home,
     sandbox::{Context, ErrorKind, Failure, Logged, Outcome, Stop, ToolError},
     secrets::CallSecrets,
 };
+use cell::{Cell, CellLimits, Isolation};
 use message::{CallParams, Refusal};
 use pool::within;
 use process::{Process, Reply};
@@ -44,8 +54,20 @@ pub struct Program {
     pub pack: String,
     /// What tells this program from every other: two with the same are the same process.
     pub identity: String,
-    /// What its process is given; each process has a scratch folder of its own.
-    pub cell: Cell,
+    /// The program: an interpreter.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// What it reads beside the system's own libraries: files and folders.
+    pub read_only: Vec<PathBuf>,
+    /// The hosts that it may reach.
+    pub network: Arc<Reach>,
+    /// How much it may use.
+    pub limits: CellLimits,
+    /// How far it must be kept apart.
+    pub level: Isolation,
+    /// Whether its SDKs are told of the proxy in its environment; see [`Cell::proxy_variables`].
+    pub proxy_variables: bool,
     /// Where scratch folders are made.
     pub scratch: PathBuf,
     /// What the runner is told: where the pack's files are, and what its package is called.
@@ -74,12 +96,24 @@ pub struct RunnerCall<'a> {
     pub output: usize,
 }
 
+/// What came of a call.
+pub struct Made {
+    /// The answer and the log.
+    pub outcome: Outcome,
+    /// What went over the network since the last call of the process ended. Calls that run at once share their connections, so that
+    /// nobody can tell whose it was.
+    pub traffic: Vec<Traffic>,
+}
+
 /// Why a pack has no process.
 #[derive(Debug, thiserror::Error)]
 pub enum RunnerError {
     /// The process cannot be started.
     #[error(transparent)]
-    Start(#[from] start::StartError),
+    Cell(#[from] cell::Error),
+    /// The project's certificate authorities cannot be handed on.
+    #[error("the certificate authorities of `network.extra_ca` cannot be handed to its process: {0}")]
+    Trust(std::io::Error),
     /// Its scratch folder cannot be made.
     #[error("cannot make a folder for its process: {0}")]
     Scratch(std::io::Error),
@@ -112,12 +146,13 @@ impl RunnerError {
     #[must_use]
     pub fn hint(&self, pack: &str) -> String {
         match self {
-            Self::Start(start::StartError::Layers { .. }) => format!(
-                "`rig doctor` shows what is missing; to run it with what there is, set `isolation: {{{pack}: reduced}}` in rig.yaml"
-            ),
-            Self::Start(start::StartError::Spawn { .. }) => {
+            Self::Cell(cell::Error::Program { .. }) => {
                 "look whether the interpreter is still there; `rig install` puts the environment together again".into()
             }
+            Self::Cell(error) => {
+                error.hint().unwrap_or_else(|| "`rig doctor` shows what this machine has".into()).replace("PACK", pack)
+            }
+            Self::Trust(_) => "check the files that `network.extra_ca` names in rig.yaml".into(),
             Self::Scratch(_) => "check that rig's home has space and belongs to you".into(),
             Self::Silent { log, .. } | Self::Pack { log, .. } => {
                 match log.iter().rev().find(|line| !line.trim().is_empty()) {
@@ -135,8 +170,8 @@ impl RunnerError {
 
 impl Program {
     /// Starts a process and has the pack loaded.
-    async fn launch(&self) -> Result<Process, RunnerError> {
-        let (process, described) = self.load().await?;
+    async fn launch(&self, gate: &Arc<Gate>) -> Result<Process, RunnerError> {
+        let (process, described) = self.load(gate).await?;
         let defs = || described.tools.iter().map(|tool| &tool.def);
         if self.tools_hash.is_some_and(|expected| expected != rtp::tools_hash(defs())) {
             process.end("it tells other tools");
@@ -145,15 +180,26 @@ impl Program {
         Ok(process)
     }
 
-    async fn load(&self) -> Result<(Process, Described), RunnerError> {
+    async fn load(&self, gate: &Arc<Gate>) -> Result<(Process, Described), RunnerError> {
         home::private_dir(&self.scratch).map_err(RunnerError::Scratch)?;
         let scratch =
             tempfile::Builder::new().prefix("pack-").tempdir_in(&self.scratch).map_err(RunnerError::Scratch)?;
-        let folder = scratch.path().to_owned();
-        let mut cell = Cell { scratch: folder.clone(), ..self.cell.clone() };
-        // The usual places for temporary files, for the programs of both ecosystems.
-        cell.env.extend(["TMPDIR", "HOME"].map(|name| (name.into(), folder.clone().into())));
-        let process = Process::start(&self.pack, &cell, scratch)?;
+        let (env, bundle) = trust::variables(gate, &self.scratch).map_err(RunnerError::Trust)?;
+        let mut cell = Cell {
+            program: self.program.clone(),
+            args: self.args.clone(),
+            env,
+            read_only: self.read_only.clone(),
+            scratch: scratch.path().to_owned(),
+            network: Arc::clone(&self.network),
+            gate: Arc::clone(gate),
+            proxy_variables: self.proxy_variables,
+            limits: self.limits,
+            level: self.level,
+            launcher: cell::LAUNCHER.into(),
+        };
+        cell.read_only.extend(bundle);
+        let process = Process::start(&self.pack, &cell, scratch).await?;
         let answer = async {
             let params = json!({ "key": process.key(), "paths": self.paths, "package": self.package });
             match process.send("start", params).await {
@@ -185,7 +231,10 @@ impl Program {
     /// # Errors
     /// When it cannot be started or tells nothing sound.
     pub async fn describe(&self) -> Result<Described, RunnerError> {
-        let (process, described) = self.load().await?;
+        // It reaches nothing; nor would it, if it were granted something.
+        let closed = Gate::new(&Settings { offline: true, ..Settings::default() });
+        let closed = closed.map_err(|error| cell::Error::Setup(error.to_string()))?;
+        let (process, described) = self.load(&Arc::new(closed)).await?;
         process.end("it has told its tools");
         process.gone().await;
         Ok(described)
@@ -195,9 +244,16 @@ impl Program {
     ///
     /// # Errors
     /// When there is no process for it.
-    pub async fn call(&self, runners: &Arc<Runners>, call: RunnerCall<'_>) -> Result<Outcome, RunnerError> {
-        let stopped = |stop| Ok(Outcome { result: Err(Failure::Stopped(stop)), log: Logged::default() });
-        let process = match within(call.deadline, call.cancel, runners.process(self)).await {
+    pub async fn call(
+        &self,
+        runners: &Arc<Runners>,
+        gate: &Arc<Gate>,
+        call: RunnerCall<'_>,
+    ) -> Result<Made, RunnerError> {
+        let end =
+            |failure, traffic| Ok(Made { outcome: Outcome { result: Err(failure), log: Logged::default() }, traffic });
+        let stopped = |stop| end(Failure::Stopped(stop), Vec::new());
+        let process = match within(call.deadline, call.cancel, runners.process(self, gate)).await {
             Ok(process) => process?,
             Err(stop) => return stopped(stop),
         };
@@ -210,7 +266,7 @@ impl Program {
         let params = CallParams { tool, args, secrets: call.secrets.for_process(), context };
         let mut sent = match within(call.deadline, call.cancel, process.send("call", params)).await {
             Ok(Ok(sent)) => sent,
-            Ok(Err(why)) => return Ok(Outcome { result: Err(gone(&why)), log: Logged::default() }),
+            Ok(Err(why)) => return end(gone(&why), process.traffic()),
             Err(stop) => return stopped(stop),
         };
         let reply = within(call.deadline, call.cancel, sent.answer()).await;
@@ -225,7 +281,7 @@ impl Program {
             Ok(Reply::Gone(why)) => Err(gone(&why)),
             Err(stop) => Err(Failure::Stopped(stop)),
         };
-        Ok(Outcome { result, log: log.finish() })
+        Ok(Made { outcome: Outcome { result, log: log.finish() }, traffic: process.traffic() })
     }
 }
 

@@ -47,7 +47,7 @@ pub struct Config {
     pub python: Python,
     /// How packs from npm are installed.
     pub node: Node,
-    /// How packs from PyPI and npm are kept apart from the machine, by pack: `full` where nothing is said.
+    /// Packs from PyPI and npm that may run with less isolation than all of it, by id.
     pub isolation: BTreeMap<PackId, Isolation>,
 }
 

@@ -183,8 +183,10 @@ impl<'a> Running<'a> {
             cancel: &self.cancel,
             output: prepared.reach.limits.output,
         };
-        let made = program.call(&self.caller.services.runners, call).await;
-        made.map_err(|error| CallError::runner(self.tool.pack.id(), &error))
+        let made = program.call(&self.caller.services.runners, &self.caller.gate, call).await;
+        let made = made.map_err(|error| CallError::runner(self.tool.pack.id(), &error))?;
+        made.traffic.into_iter().for_each(|traffic| prepared.egress.passed(traffic));
+        Ok(made.outcome)
     }
 
     /// The way to other tools, for packs that were granted one.

@@ -1,5 +1,7 @@
 //! Whether a request is granted. Pure: text in, a decision out; nothing is looked up or sent.
 
+use std::collections::BTreeSet;
+
 use rig_specs::manifest::Scheme;
 
 pub(super) mod pattern;
@@ -77,6 +79,38 @@ impl Rules {
         self.rules.is_empty() && self.unusable.is_empty()
     }
 
+    /// The ports of all rules.
+    pub(super) fn ports(&self) -> BTreeSet<u16> {
+        self.rules.iter().map(|rule| rule.port).collect()
+    }
+
+    /// Whether anything is granted at that host.
+    pub(super) fn names(&self, host: &str) -> bool {
+        self.rules.iter().any(|rule| rule.host.matches(host))
+    }
+
+    /// Whether a connection may be passed through as it is. What is asked inside of it, with which method, cannot be seen: host and port
+    /// are all that counts.
+    ///
+    /// # Errors
+    /// What was asked, and what is granted.
+    pub(super) fn permit_tunnel(&self, target: &Target) -> Result<(), String> {
+        let ports: BTreeSet<u16> =
+            self.rules.iter().filter(|rule| rule.host.matches(target.host())).map(|rule| rule.port).collect();
+        if ports.contains(&target.port()) {
+            return Ok(());
+        }
+        if ports.is_empty() {
+            return Err(self.host_not_granted(target));
+        }
+        let ports = listed(ports.iter().map(ToString::to_string));
+        Err(format!(
+            "{} is granted to this pack on port {ports} only; it asked for port {}",
+            target.host(),
+            target.port()
+        ))
+    }
+
     /// # Errors
     /// What was asked, which part of it is not granted, and what is.
     pub(super) fn permit(&self, method: &str, target: &Target) -> Result<Permit, String> {
@@ -137,7 +171,7 @@ impl Rules {
 /// Sorted, each once, and not endless.
 fn listed(items: impl Iterator<Item = String>) -> String {
     const SHOWN: usize = 8;
-    let all: std::collections::BTreeSet<String> = items.collect();
+    let all: BTreeSet<String> = items.collect();
     let mut shown: Vec<String> = all.iter().take(SHOWN).cloned().collect();
     if all.len() > SHOWN {
         shown.push(format!("{} more", all.len() - SHOWN));

@@ -13,7 +13,7 @@ use http::{
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Gate, HttpError, Reach, Redactor, Request, Response, Sent, Tape,
+    Gate, HttpError, Reach, Redactor, Request, Response, Sent, Tape, Traffic,
     allow::{Permit, url::Target},
     client::Answer,
     headers,
@@ -101,6 +101,26 @@ impl CallEgress {
     #[must_use]
     pub fn records(&self) -> Vec<EgressRecord> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner).list.clone()
+    }
+
+    /// Notes what went through unread, over connections that the pack's own process made: no method and no status are known of that.
+    pub fn passed(&self, through: Traffic) {
+        let Traffic { host, connections, refused, bytes_sent, bytes_received } = through;
+        let record = |host: &str, error| EgressRecord {
+            host: host.to_owned(),
+            method: "CONNECT".into(),
+            status: None,
+            bytes_sent: 0,
+            bytes_received: 0,
+            error,
+        };
+        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        if connections > 0 || bytes_sent + bytes_received > 0 {
+            records.list.push(EgressRecord { bytes_sent, bytes_received, ..record(&host, None) });
+        }
+        if refused > 0 {
+            records.list.push(record(&host, Some("denied")));
+        }
     }
 
     /// Blanks the secrets of the call, for what else comes out of it: output, errors, log lines.

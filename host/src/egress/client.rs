@@ -31,9 +31,11 @@ mod resolve;
 #[cfg(feature = "otlp")]
 pub(super) mod telemetry;
 mod tls;
+mod tunnel;
 
 pub(super) use resolve::Lookup;
 use resolve::{Names, Resolver, is_local_name};
+pub use tunnel::Passage;
 
 /// The way out. Making one checks the settings only; certificates are read and clients made when something is first sent.
 #[derive(Debug)]
@@ -60,6 +62,20 @@ pub(super) struct Answer {
 }
 
 impl Gate {
+    /// Whether another gate leads out in the same way: a connection that one has opened could have been the other's.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let settings =
+            |gate: &Self| (gate.proxy.clone(), gate.extra_ca.clone(), gate.offline, Arc::clone(&gate.allow_private));
+        settings(self) == settings(other)
+    }
+
+    /// The certificate authorities that the project trusts beside the usual ones: files in PEM.
+    #[must_use]
+    pub fn extra_ca(&self) -> &[PathBuf] {
+        &self.extra_ca
+    }
+
     /// # Errors
     /// [`Error::Proxy`] or [`Error::AllowPrivate`] when a setting cannot be read. Files of `extra_ca` are read later; see
     /// [`Self::check`].

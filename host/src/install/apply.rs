@@ -82,7 +82,11 @@ impl Plan {
         // A component that nobody names does no harm, so the store comes before the lock that names it.
         let staged: Vec<_> = self.packs.iter_mut().filter_map(|pack| pack.staged.take()).collect();
         store::put_all(&self.home, staged)?;
-        for legacy in self.packs.iter_mut().filter_map(|pack| pack.legacy.as_mut().map(|legacy| (legacy, &pack.inspected.pack.tools))) {
+        for legacy in self
+            .packs
+            .iter_mut()
+            .filter_map(|pack| pack.legacy.as_mut().map(|legacy| (legacy, &pack.inspected.pack.tools)))
+        {
             let (legacy, tools) = legacy;
             for (_, bytes) in std::mem::take(&mut legacy.files) {
                 legacy::tools::keep_bytes(&self.home, &bytes)?;

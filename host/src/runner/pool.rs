@@ -8,6 +8,8 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
+use crate::egress::Gate;
+
 use super::{
     Program, RunnerError,
     process::{Process, Reply},
@@ -41,7 +43,8 @@ struct Slot {
 
 #[derive(Default)]
 struct State {
-    process: Option<Arc<Process>>,
+    /// With the way out that it was started with.
+    process: Option<(Arc<Process>, Arc<Gate>)>,
     /// How often in a row it died young.
     failures: u32,
     /// When it may be started again.
@@ -50,22 +53,26 @@ struct State {
 
 impl Runners {
     /// The process of a program that takes calls: the warm one, or a new one.
-    pub(super) async fn process(&self, program: &Program) -> Result<Arc<Process>, RunnerError> {
+    pub(super) async fn process(&self, program: &Program, gate: &Arc<Gate>) -> Result<Arc<Process>, RunnerError> {
         let slot = {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(slots.entry(program.identity.clone()).or_default())
         };
-        slot.open(program).await
+        slot.open(program, gate).await
     }
 }
 
 impl Slot {
-    async fn open(self: &Arc<Self>, program: &Program) -> Result<Arc<Process>, RunnerError> {
+    async fn open(self: &Arc<Self>, program: &Program, gate: &Arc<Gate>) -> Result<Arc<Process>, RunnerError> {
         let mut state = self.state.lock().await;
-        if let Some(process) = state.process.as_ref().filter(|process| process.is_open()) {
-            return Ok(Arc::clone(process));
+        if let Some((process, way)) = state.process.as_ref().filter(|(process, _)| process.is_open()) {
+            if Arc::ptr_eq(way, gate) || way.is_like(gate) {
+                return Ok(Arc::clone(process));
+            }
+            // The project's network settings have changed. Calls that still run keep the old process until they end.
+            state.process = None;
         }
-        if let Some(old) = state.process.take() {
+        if let Some((old, _)) = state.process.take() {
             // One that was given up has not failed by itself; what is left of its calls goes on.
             state.died(old.started);
         }
@@ -73,14 +80,14 @@ impl Slot {
             tokio::time::sleep(wait).await;
         }
         let started = Instant::now();
-        match program.launch().await {
+        match program.launch(gate).await {
             Ok(process) => {
                 let process = Arc::new(process);
                 tracing::debug!(
                     pack = %program.pack, ms = started.elapsed().as_millis(), isolation = process.level.as_str(),
                     "started the process of a pack"
                 );
-                state.process = Some(Arc::clone(&process));
+                state.process = Some((Arc::clone(&process), Arc::clone(gate)));
                 tokio::spawn(look_after(Arc::downgrade(self), Arc::downgrade(&process)));
                 Ok(process)
             }

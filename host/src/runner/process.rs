@@ -12,22 +12,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rig_specs::config::Isolation;
 use serde::Serialize;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    process::{Child, ChildStdin},
+    net::unix::pipe::{Receiver, Sender},
     sync::{mpsc, oneshot},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    cell::{self, Cell, Ended, Held, Isolation, Running},
     frame::{self, Decoder},
     message::{Message, Refusal, Request},
-    start::{self, Cell, StartError},
+    proxy::Meter,
 };
-use crate::sandbox::{CallLog, Level};
+use crate::{
+    egress::Traffic,
+    sandbox::{CallLog, Level},
+};
 
 /// The largest message in either direction: an output of the largest size that can be granted, and what stands around it.
 const MAX_FRAME: usize = 64 << 20;
@@ -62,6 +65,7 @@ struct Waiting {
 pub(super) struct Process {
     shared: Arc<Shared>,
     requests: mpsc::Sender<Vec<u8>>,
+    meter: Meter,
     /// How far it is kept apart.
     pub(super) level: Isolation,
     pub(super) started: Instant,
@@ -192,26 +196,26 @@ impl Shared {
     }
 
     /// Sees to the end of the process, and to those who still wait for it.
-    async fn oversee(self: Arc<Self>, mut child: Child, scratch: TempDir) {
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    async fn oversee(self: Arc<Self>, mut held: Held, stdout: Receiver, stderr: Receiver, scratch: TempDir) {
         let reading = async {
             // Not `join`: a child of the pack may hold its log open for ever.
             tokio::select! {
-                () = async { if let Some(stdout) = stdout { self.receive(stdout).await } } => {}
-                () = async { if let Some(stderr) = stderr { self.listen(stderr).await } std::future::pending().await } => {}
+                () = self.receive(stdout) => {}
+                () = async { self.listen(stderr).await; std::future::pending().await } => {}
             }
         };
-        let status = tokio::select! {
+        let ended = tokio::select! {
             () = self.kill.cancelled() => None,
-            () = reading => tokio::time::timeout(GRACE, child.wait()).await.ok().and_then(Result::ok),
+            () = reading => tokio::time::timeout(GRACE, held.ended()).await.ok(),
         };
-        start::kill(&child);
-        let _ = child.start_kill();
-        let _ = child.wait().await;
+        held.kill().await;
         let said = lock(&self.recent).iter().rev().find(|line| !line.trim().is_empty()).cloned();
         let said = said.map(|line| format!("; it said: {line}")).unwrap_or_default();
-        let _ = self.why.set(match status {
-            Some(status) => format!("it ended by itself ({status}){said}"),
+        let _ = self.why.set(match ended {
+            Some(Ended::Exit(code)) => format!("it ended by itself with exit code {code}{said}"),
+            Some(Ended::Signal(signal)) => format!("it was ended by signal {signal}{said}"),
+            Some(Ended::Memory) => format!("it took more memory than it may{said}"),
+            Some(Ended::Killed) => format!("it was killed{said}"),
             None => format!("it closed the pipe of its answers{said}"),
         });
         self.closing.store(true, Ordering::Relaxed);
@@ -225,7 +229,7 @@ impl Shared {
     }
 }
 
-async fn feed(mut stdin: ChildStdin, mut requests: mpsc::Receiver<Vec<u8>>) {
+async fn feed(mut stdin: Sender, mut requests: mpsc::Receiver<Vec<u8>>) {
     while let Some(request) = requests.recv().await {
         if stdin.write_all(&request).await.is_err() {
             return;
@@ -253,9 +257,9 @@ impl Drop for Sent {
 
 impl Process {
     /// Starts the process. `scratch` is the folder that its cell names; it goes with the process.
-    pub(super) fn start(pack: &str, cell: &Cell, scratch: TempDir) -> Result<Self, StartError> {
-        let started = start::start(cell)?;
-        let mut child = started.child;
+    pub(super) async fn start(pack: &str, cell: &Cell, scratch: TempDir) -> Result<Self, cell::Error> {
+        let Running { stdin, stdout, stderr, held } = cell.spawn().await?;
+        let (level, meter) = (held.layers().isolation(), held.meter());
         let mut key = [0; 16];
         // Without random numbers the key merely is no surprise to the pack.
         let _ = getrandom::fill(&mut key);
@@ -272,12 +276,10 @@ impl Process {
             key: hex::encode(key),
         });
         let (requests, queue) = mpsc::channel(QUEUE);
-        if let Some(stdin) = child.stdin.take() {
-            let gone = shared.gone.clone();
-            tokio::spawn(async move { gone.run_until_cancelled(feed(stdin, queue)).await });
-        }
-        tokio::spawn(Arc::clone(&shared).oversee(child, scratch));
-        Ok(Self { shared, requests, level: started.level, started: Instant::now() })
+        let gone = shared.gone.clone();
+        tokio::spawn(async move { gone.run_until_cancelled(feed(stdin, queue)).await });
+        tokio::spawn(Arc::clone(&shared).oversee(held, stdout, stderr, scratch));
+        Ok(Self { shared, requests, meter, level, started: Instant::now() })
     }
 
     /// What the runner is told, so that its messages are known from others.
@@ -298,6 +300,11 @@ impl Process {
     /// Ends it.
     pub(super) fn end(&self, why: &str) {
         self.shared.end(why);
+    }
+
+    /// What went over the network since that was last asked.
+    pub(super) fn traffic(&self) -> Vec<Traffic> {
+        self.meter.take()
     }
 
     /// Why it ended.
@@ -359,12 +366,7 @@ impl Sent {
     }
 }
 
-async fn give_up(
-    id: u64,
-    shared: Arc<Shared>,
-    requests: mpsc::Sender<Vec<u8>>,
-    mut answer: oneshot::Receiver<Reply>,
-) {
+async fn give_up(id: u64, shared: Arc<Shared>, requests: mpsc::Sender<Vec<u8>>, mut answer: oneshot::Receiver<Reply>) {
     let cancel = serde_json::to_vec(&Request::new(None, "cancel", serde_json::json!({ "id": id })));
     if let Some(frame) = cancel.ok().and_then(|text| frame::encode(&text, MAX_FRAME).ok()) {
         let _ = tokio::time::timeout(GRACE, requests.send(frame)).await;

@@ -63,7 +63,8 @@ fn publish(server: &IndexServer, packages: &[Package]) {
             let (mut manifest, bytes) = package.pack();
             let file = format!("files/{}-{}.tgz", name.replace(['@', '/'], "_"), package.version);
             let hash = STANDARD.encode(ring::digest::digest(&ring::digest::SHA512, &bytes));
-            manifest.insert("dist".into(), json!({ "tarball": server.url(&file), "integrity": format!("sha512-{hash}") }));
+            manifest
+                .insert("dist".into(), json!({ "tarball": server.url(&file), "integrity": format!("sha512-{hash}") }));
             server.set(&file, Reply::new(200, bytes));
             versions.insert(package.version.into(), manifest.into());
             latest = package.version;
@@ -113,10 +114,7 @@ fn helper() -> Package {
 fn project() -> (Project, IndexServer) {
     let project = Project::empty();
     let server = IndexServer::start(&project.index_dir());
-    project.write(
-        "rig.yaml",
-        format!("node: {{ registry: '{}' }}\nisolation: {{ demo: reduced }}\n", server.url("")),
-    );
+    project.write("rig.yaml", format!("node: {{ registry: '{}' }}\nisolation: {{ demo: reduced }}\n", server.url("")));
     (project, server)
 }
 
@@ -133,13 +131,15 @@ fn both_kinds_of_modules_are_installed_and_called() {
         } else {
             publish(&server, &[module("@acme/demo")]);
             // Of this scope only.
-            let settings = format!("node: {{ registry: 'http://127.0.0.1:9/', scopes: {{ '@acme': '{}' }} }}\n", server.url(""));
+            let settings =
+                format!("node: {{ registry: 'http://127.0.0.1:9/', scopes: {{ '@acme': '{}' }} }}\n", server.url(""));
             project.write("rig.yaml", format!("{settings}isolation: {{ demo: reduced }}\n"));
         }
         install(&project, name);
         let locked = project.locked("demo");
         let files: Vec<&str> = locked.artifacts.iter().map(|artifact| artifact.file.as_str()).collect();
-        let expected: &[&str] = if name == "rig-pack-demo" { &["helper@1.2.0", "rig-pack-demo@1.0.0"] } else { &["@acme/demo@1.0.0"] };
+        let expected: &[&str] =
+            if name == "rig-pack-demo" { &["helper@1.2.0", "rig-pack-demo@1.0.0"] } else { &["@acme/demo@1.0.0"] };
         assert_eq!((files.as_slice(), locked.package.as_str(), locked.runtime.as_str()), (expected, name, "node"));
 
         let output = project.rig(&["call", "demo.message.send", r#"{"message":"hi"}"#, "--actor", "ann", "--verbose"]);
@@ -178,7 +178,12 @@ fn a_lock_restores_the_same_files_and_changed_ones_are_not_run() {
 
     fs::write(folder.join("node_modules/helper/index.js"), "process.exit(1)").unwrap();
     let error = project.call("demo.message.send", json!({})).error("internal_error");
-    assert!(error["message"].as_str().unwrap().ends_with("a file in [FOLDER] was changed, added or removed".replace("[FOLDER]", folder.to_str().unwrap()).as_str()), "{error}");
+    assert!(
+        error["message"].as_str().unwrap().ends_with(
+            "a file in [FOLDER] was changed, added or removed".replace("[FOLDER]", folder.to_str().unwrap()).as_str()
+        ),
+        "{error}"
+    );
     project.rig(&["verify"]).fails_with(1);
     project.rig(&["install"]).ok();
     project.rig(&["verify"]).ok();
@@ -218,18 +223,32 @@ fn what_cannot_be_installed_is_refused() {
     let good = || commonjs("1.0.0").with("dependencies", json!({}));
     let cases: Vec<(&str, Vec<Package>, &str)> = vec![
         ("not found", vec![], "there is no package `rig-pack-demo` in [REGISTRY]"),
-        ("no such version", vec![commonjs("0.9.0"), helper()], "there is no package `rig-pack-demo` 1.0.0 in [REGISTRY]"),
+        (
+            "no such version",
+            vec![commonjs("0.9.0"), helper()],
+            "there is no package `rig-pack-demo` 1.0.0 in [REGISTRY]",
+        ),
         ("what it needs is not found", vec![commonjs("1.0.0")], "there is no package `"),
         (
             "another Node",
             vec![good().with("engines", json!({ "node": ">=99" }))],
             "`rig-pack-demo@1.0.0` needs Node >=99, and this is ",
         ),
-        ("an import error", vec![bad("require('absent')")], "`rig-pack-demo` is no pack that rig can use: loading rig-pack-demo failed with Error: Cannot find module 'absent'"),
-        ("nothing that a pack has", vec![bad("module.exports = {}")], "`rig-pack-demo` is no pack that rig can use: rig-pack-demo exports no function rigPack"),
+        (
+            "an import error",
+            vec![bad("require('absent')")],
+            "`rig-pack-demo` is no pack that rig can use: loading rig-pack-demo failed with Error: Cannot find module 'absent'",
+        ),
+        (
+            "nothing that a pack has",
+            vec![bad("module.exports = {}")],
+            "`rig-pack-demo` is no pack that rig can use: rig-pack-demo exports no function rigPack",
+        ),
         (
             "the same name twice",
-            vec![bad("exports.rigPack = () => ({ name: 'demo', version: '1.0.0' }); exports.rigTools = () => [1, 2].map(() => ({ name: 'demo.a.x', description: 'x' })); exports.rigInvoke = () => ({});")],
+            vec![bad(
+                "exports.rigPack = () => ({ name: 'demo', version: '1.0.0' }); exports.rigTools = () => [1, 2].map(() => ({ name: 'demo.a.x', description: 'x' })); exports.rigInvoke = () => ({});",
+            )],
             "`rig-pack-demo` is no pack that rig can use:\n  tool `demo.a.x` is described twice",
         ),
     ];
@@ -241,7 +260,9 @@ fn what_cannot_be_installed_is_refused() {
         let what = if name == "no such version" { "rig-pack-demo@1.0.0" } else { "rig-pack-demo" };
         let output = project.rig(&["install", what, "--runtime", "node", "--yes"]);
         let message = message.replace("[REGISTRY]", &server.url(""));
-        let fits = output.code == Some(1) && output.stderr.contains(&format!("error: {message}")) && output.stderr.contains("hint: ");
+        let fits = output.code == Some(1)
+            && output.stderr.contains(&format!("error: {message}"))
+            && output.stderr.contains("hint: ");
         if !fits || project.state() != before || project.has(".rig/node") || project.has("rig.lock") {
             wrong.push(format!("{name}: {output}"));
         }

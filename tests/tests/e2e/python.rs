@@ -126,7 +126,7 @@ fn a_lock_restores_the_same_files() {
     };
     let files = packages();
     fs::remove_dir_all(project.dir().join(".venv")).unwrap();
-    project.rig(&["call", "demo.message.send"]).error("internal_error");
+    let _ = project.rig(&["call", "demo.message.send"]).error("internal_error");
     project.rig(&["install", "--offline"]).ok();
     assert_eq!((packages(), project.read("rig.lock")), (files.clone(), before.clone()));
     // Another machine: neither environment nor store.

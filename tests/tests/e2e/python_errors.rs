@@ -119,7 +119,10 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "a schema that is none",
-            vec![with_tools(&[("'bad.a.x', input_schema={'type': 'object', 'properties': {'n': {'type': 'nonsense'}}}", "return {}")])],
+            vec![with_tools(&[(
+                "'bad.a.x', input_schema={'type': 'object', 'properties': {'n': {'type': 'nonsense'}}}",
+                "return {}",
+            )])],
             "`rig-pack-bad` is no pack that rig can use:\n  tool `bad.a.x`: its input schema cannot be used: ",
             "report this",
         ),
@@ -206,7 +209,9 @@ fn source_is_not_built() {
     let trace = project.root().join("trace");
     let source = project.root().join("rig-pack-bad-1.0.0");
     std::fs::create_dir(&source).unwrap();
-    let setup = format!("open({trace:?}, 'w').close()\nfrom setuptools import setup\nsetup(name='rig-pack-bad', version='1.0.0')\n");
+    let setup = format!(
+        "open({trace:?}, 'w').close()\nfrom setuptools import setup\nsetup(name='rig-pack-bad', version='1.0.0')\n"
+    );
     std::fs::write(source.join("setup.py"), setup).unwrap();
     std::fs::write(source.join("PKG-INFO"), "Metadata-Version: 2.1\nName: rig-pack-bad\nVersion: 1.0.0\n").unwrap();
     let tar = std::process::Command::new("tar")
@@ -216,7 +221,9 @@ fn source_is_not_built() {
         .status();
     assert!(tar.unwrap().success());
     let output = project.rig(&["install", NAME, "--runtime", "python", "--yes", "--offline"]);
-    output.fails_with(1).explains(&["`rig-pack-bad` is there as source only: rig-pack-bad-1.0.0.tar.gz", "build the wheel yourself"]);
+    output
+        .fails_with(1)
+        .explains(&["`rig-pack-bad` is there as source only: rig-pack-bad-1.0.0.tar.gz", "build the wheel yourself"]);
     assert!(!trace.exists());
     // Control: an installer that builds from source runs it.
     let python = std::process::Command::new("python3").args(["setup.py", "--version"]).current_dir(&source).output();

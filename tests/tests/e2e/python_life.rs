@@ -60,7 +60,10 @@ fn simple(server: &IndexServer, wheels: &[Wheel]) {
                 format!("<a href=\"../../files/{file}#sha256={hash}\">{file}</a>\n")
             })
             .collect();
-        server.set(&format!("simple/{name}/"), Reply::html(200, &format!("<!DOCTYPE html><html><body>{links}</body></html>")));
+        server.set(
+            &format!("simple/{name}/"),
+            Reply::html(200, &format!("<!DOCTYPE html><html><body>{links}</body></html>")),
+        );
     }
 }
 
@@ -89,7 +92,17 @@ fn rig_core_is_never_looked_up() {
     // Control: pip by itself takes it.
     let target = project.root().join("control");
     let pip = Command::new("python3")
-        .args(["-m", "pip", "download", "--no-deps", "--isolated", "--disable-pip-version-check", "-q", "rig-core", "-d"])
+        .args([
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "--isolated",
+            "--disable-pip-version-check",
+            "-q",
+            "rig-core",
+            "-d",
+        ])
         .arg(&target)
         .args(["--index-url", &server.url("simple/")])
         .status();
@@ -139,7 +152,10 @@ fn an_index_says_what_a_pack_may_reach() {
     let flags = ["install", "demo", "--runtime", "python", "--yes", "--offline", "--allow-host", "other.example.com"];
     project.rig(&flags).ok();
     let granted = project.locked("demo").granted;
-    assert_eq!((granted.network.len(), granted.network[0].host.as_str(), granted.secrets.len()), (1, "other.example.com", 0));
+    assert_eq!(
+        (granted.network.len(), granted.network[0].host.as_str(), granted.secrets.len()),
+        (1, "other.example.com", 0)
+    );
 }
 
 #[test]
@@ -178,7 +194,10 @@ fn packs_share_what_they_need_and_take_the_rest_with_them() {
     let lib = std::fs::read_dir(project.dir().join(".venv/lib")).unwrap().next().unwrap().unwrap().path();
     let there = |name: &str| lib.join("site-packages").join(name).exists();
     project.rig(&["uninstall", "demo", "--remove-package"]).ok();
-    assert_eq!((there("own.py"), there("rig_pack_demo"), there("common.py"), there("rig_core")), (false, false, true, true));
+    assert_eq!(
+        (there("own.py"), there("rig_pack_demo"), there("common.py"), there("rig_core")),
+        (false, false, true, true)
+    );
     project.call("other.a.x", json!({})).ok();
     project.rig(&["uninstall", "other"]).ok();
     assert!(there("common.py"));
@@ -207,12 +226,19 @@ fn a_gateway_serves_them_beside_components() {
     project.configure("python: { find_links: [wheels] }\nisolation: { demo: reduced }\n");
     offer(
         &project,
-        &[pack("demo", "1.0.0", &[
-            ("'demo.a.x'", "return {'pid': os.getpid()}"),
-            ("'demo.time.sleep'", "time.sleep(args['seconds'])\nreturn {}"),
-            ("'demo.time.stuck'", "while True:\n    try:\n        time.sleep(60)\n    except BaseException:\n        pass"),
-            ("'demo.out.write'", "os.write(1, b'\\0\\0\\0\\2{}')\nreturn {'wrote': True}"),
-        ])],
+        &[pack(
+            "demo",
+            "1.0.0",
+            &[
+                ("'demo.a.x'", "return {'pid': os.getpid()}"),
+                ("'demo.time.sleep'", "time.sleep(args['seconds'])\nreturn {}"),
+                (
+                    "'demo.time.stuck'",
+                    "while True:\n    try:\n        time.sleep(60)\n    except BaseException:\n        pass",
+                ),
+                ("'demo.out.write'", "os.write(1, b'\\0\\0\\0\\2{}')\nreturn {'wrote': True}"),
+            ],
+        )],
     );
     let gateway = Arc::new(Gateway::start(&project));
     assert_eq!(gateway.call("echo.message.send", json!({ "message": "x" }))["ok"], true);

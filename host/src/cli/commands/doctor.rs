@@ -4,8 +4,10 @@ use rig_host::{
     home,
     install::{self, bundle, index},
     project::Project,
+    runner::cell,
     secrets::Provider,
 };
+use rig_specs::{PackId, config::Isolation, lock::Runtime};
 use serde::Serialize;
 use serde_json::json;
 
@@ -58,8 +60,12 @@ pub fn run(session: &Session, args: &Doctor) -> Result<u8, Failure> {
             checks.push(index_check(session, &project));
             checks.extend(packs(session, &project));
             checks.extend(needs(&project));
+            checks.extend(isolation(&project.config().packs, |id| needs_all_layers(&project, id)));
         }
-        Err(failure) => checks.push(Check::failed("project", &failure)),
+        Err(failure) => {
+            checks.push(Check::failed("project", &failure));
+            checks.extend(isolation(&[], |_| false));
+        }
     }
     checks.push(toolchain(session));
     let ok = checks.iter().all(|check| check.status != Status::Problem);
@@ -179,6 +185,44 @@ fn needs(project: &Project) -> Vec<Check> {
                 );
             }
         }
+    }
+    checks
+}
+
+/// Whether a pack does not run where a layer is missing.
+fn needs_all_layers(project: &Project, id: &PackId) -> bool {
+    let in_cell = project.locked(id).is_some_and(|locked| locked.runtime != Runtime::Wasm);
+    in_cell && project.config().isolation.get(id).copied().unwrap_or_default() == Isolation::Full
+}
+
+/// The layers of a cell that this machine has, and how it would get the others.
+fn isolation(packs: &[PackId], needs_all: impl Fn(&PackId) -> bool) -> Vec<Check> {
+    const NAME: &str = "isolation";
+    let states = tempfile::tempdir()
+        .map_err(|error| cell::Error::Setup(error.to_string()))
+        .and_then(|scratch| cell::probe(cell::LAUNCHER.as_ref(), scratch.path()));
+    let states = match states {
+        Ok(states) => states,
+        Err(error @ cell::Error::System) => return vec![Check::new(NAME, Status::Ok, error.to_string())],
+        Err(error) => return vec![Check::new(NAME, Status::Warning, error.to_string())],
+    };
+    let has = states.iter().filter(|state| state.lacks.is_none()).map(|state| state.layer.as_str());
+    let has: Vec<&str> = has.collect();
+    let mut checks = Vec::new();
+    if !has.is_empty() {
+        let message = format!("packs from PyPI and npm are cut off by {}", has.join(", "));
+        checks.push(Check::new(NAME, Status::Ok, message));
+    }
+    let stopped: Vec<&str> = packs.iter().filter(|id| needs_all(id)).map(|id| id.as_str()).collect();
+    for state in &states {
+        let Some(why) = &state.lacks else { continue };
+        let lacks = format!("{} ({}) cannot be had: {why}", state.layer.as_str(), state.layer.purpose());
+        checks.push(if stopped.is_empty() {
+            Check::new(NAME, Status::Warning, lacks).hint(state.layer.how())
+        } else {
+            let hint = format!("{}; or set `isolation: {{{}: reduced}}` in rig.yaml", state.layer.how(), stopped[0]);
+            Check::new(NAME, Status::Problem, format!("{lacks}, so that {} cannot run", stopped.join(", "))).hint(hint)
+        });
     }
     checks
 }

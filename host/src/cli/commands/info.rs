@@ -66,7 +66,11 @@ fn installed(session: &Session, project: &Project, locked: &LockedPack, json: bo
     let state = if enabled { "installed and enabled" } else { "installed, not enabled" };
     render::line(&format!("  state      {state}, runtime {}", locked.runtime.as_str()));
     if let Some(level) = install::isolation(project, locked) {
-        render::line(&format!("  package    {} with {}", locked.package, render::count(locked.artifacts.len(), "file")));
+        render::line(&format!(
+            "  package    {} with {}",
+            locked.package,
+            render::count(locked.artifacts.len(), "file")
+        ));
         render::line(&format!("  isolation  {}", level.as_str()));
     }
     if let Some(source) = &locked.source {

@@ -66,7 +66,7 @@ pub(super) struct Resolver {
 pub(super) struct Unresolved(String);
 
 impl Resolver {
-    async fn addresses(self, name: String) -> Result<Vec<IpAddr>, Unresolved> {
+    pub(super) async fn addresses(self, name: String) -> Result<Vec<IpAddr>, Unresolved> {
         let is_proxy = self.proxy_host.as_ref() == Some(&name);
         if self.proxy_host.is_some() && !is_proxy && !is_local_name(&name) {
             return Err(Unresolved(format!("{name} is not looked up: the proxy does that")));

@@ -152,10 +152,8 @@ impl<'a> Npm<'a> {
             let text = fs::read(&path).ok()?;
             serde_json::from_slice::<Value>(&text).ok()?.get("packages")?.as_object().cloned()
         };
-        let mut packages = read().ok_or_else(|| LegacyError::Tool {
-            tool: "npm",
-            why: "it wrote no lock file that can be read".into(),
-        })?;
+        let mut packages = read()
+            .ok_or_else(|| LegacyError::Tool { tool: "npm", why: "it wrote no lock file that can be read".into() })?;
         // What stands for the folder itself is written again by rig.
         packages.remove("");
         check(&packages)?;
@@ -212,18 +210,21 @@ impl<'a> Npm<'a> {
 
     /// What a failure means, from the code that npm gives it.
     fn failure(&self, package: &str, wanted: &str, stderr: &str) -> LegacyError {
-        let lines: Vec<&str> =
-            stderr.lines().filter_map(|line| line.strip_prefix("npm error ").or(line.strip_prefix("npm ERR! "))).collect();
+        let lines: Vec<&str> = stderr
+            .lines()
+            .filter_map(|line| line.strip_prefix("npm error ").or(line.strip_prefix("npm ERR! ")))
+            .collect();
         let code = lines.iter().find_map(|line| line.strip_prefix("code ")).unwrap_or_default();
         let said = || lines.iter().find(|line| !line.starts_with("code ")).map(|line| plain(line)).unwrap_or_default();
         let wanted = if wanted == "*" { String::new() } else { plain(wanted) };
         match code {
             "E404" | "ETARGET" | "ENOVERSIONS" => {
                 // `404 Not Found - GET http://…/name - …`, `notarget No matching version found for name@^9.`
-                let named = lines.iter().find_map(|line| line.split_once("version found for ")).and_then(|(_, rest)| {
-                    let (name, version) = rest.trim_end_matches('.').rsplit_once('@')?;
-                    Some((plain(name), plain(version)))
-                });
+                let named =
+                    lines.iter().find_map(|line| line.split_once("version found for ")).and_then(|(_, rest)| {
+                        let (name, version) = rest.trim_end_matches('.').rsplit_once('@')?;
+                        Some((plain(name), plain(version)))
+                    });
                 let (package, wanted) = named.unwrap_or((package.to_owned(), wanted));
                 LegacyError::NotFound { package, wanted, places: self.places() }
             }
@@ -231,7 +232,8 @@ impl<'a> Npm<'a> {
                 let needs = lines.iter().find_map(|line| line.split_once("Required: ")).and_then(|(_, rest)| {
                     serde_json::from_str::<Value>(rest.trim()).ok()?.get("node")?.as_str().map(plain)
                 });
-                let of = lines.iter().find_map(|line| line.split_once("npm: ").or(line.split_once("version of node/npm: ")));
+                let of =
+                    lines.iter().find_map(|line| line.split_once("npm: ").or(line.split_once("version of node/npm: ")));
                 let package = of.map_or_else(|| package.to_owned(), |(_, name)| plain(name));
                 let (needs, found) = (needs.unwrap_or_else(|| "another".into()), self.version.clone());
                 LegacyError::OtherVersion { package, runtime: Runtime::Node, needs, found }
@@ -258,7 +260,8 @@ impl<'a> Npm<'a> {
 fn check(packages: &Map<String, Value>) -> Result<(), LegacyError> {
     for (place, entry) in packages {
         let wrong = |why: &str| LegacyError::File { file: plain(place), why: why.into() };
-        let inside = place.starts_with("node_modules/") && !place.split('/').any(|part| matches!(part, "" | "." | ".."));
+        let inside =
+            place.starts_with("node_modules/") && !place.split('/').any(|part| matches!(part, "" | "." | ".."));
         if !inside {
             return Err(wrong("npm puts it outside of the folder of packages"));
         }
@@ -267,7 +270,9 @@ fn check(packages: &Map<String, Value>) -> Result<(), LegacyError> {
             continue;
         }
         let resolved = entry["resolved"].as_str().unwrap_or_default();
-        if entry["link"].as_bool() == Some(true) || !(resolved.starts_with("https://") || resolved.starts_with("http://")) {
+        if entry["link"].as_bool() == Some(true)
+            || !(resolved.starts_with("https://") || resolved.starts_with("http://"))
+        {
             return Err(wrong("it does not come from a registry"));
         }
         if !entry["integrity"].as_str().unwrap_or_default().contains("sha512-") {
@@ -304,7 +309,8 @@ pub(super) fn found(home: &Home, project: &Path, locked: &LockedPack) -> Result<
     let broken = |why: &str| LegacyError::Environment { pack: locked.pack_id.clone(), why: why.into() };
     let packages = locked.npm.as_ref().ok_or_else(|| broken("rig.lock does not say what npm chose"))?;
     let noted = fs::read(note(home, project, &locked.pack_id)).ok();
-    let noted: Note = noted.and_then(|text| serde_json::from_slice(&text).ok()).ok_or_else(|| broken("it is not there"))?;
+    let noted: Note =
+        noted.and_then(|text| serde_json::from_slice(&text).ok()).ok_or_else(|| broken("it is not there"))?;
     if noted.packages != hash(packages) {
         return Err(broken("it was made from another rig.lock"));
     }
@@ -367,7 +373,8 @@ pub(super) fn apply(
         if let Some(artifact) = locked.artifacts.iter().find(other) {
             return Err(broken(&format!("what came for {} is not what rig.lock names", artifact.file)));
         }
-        let made = Note { packages: hash(packages), tree: tree(staged.path()).map_err(failed)?, node: npm.node.clone() };
+        let made =
+            Note { packages: hash(packages), tree: tree(staged.path()).map_err(failed)?, node: npm.node.clone() };
         if target.exists() {
             fs::remove_dir_all(&target).map_err(failed)?;
         }

@@ -263,7 +263,12 @@ impl Planner<'_> {
 }
 
 impl Planner<'_> {
-    async fn node_package(&self, found: &Found, wanted: Option<&Wanted>, level: Isolation) -> Result<Made, InstallError> {
+    async fn node_package(
+        &self,
+        found: &Found,
+        wanted: Option<&Wanted>,
+        level: Isolation,
+    ) -> Result<Made, InstallError> {
         let (project, machine) = (self.project.clone(), self.options.machine.clone());
         let (offline, home, package) = (self.options.offline(), self.installer.home.clone(), found.package.clone());
         // The conditions of semver are npm's own, apart from the comma.
@@ -343,7 +348,7 @@ pub(super) fn unpacked(
     program.pack = package.to_owned();
     package.clone_into(&mut program.package);
     program.paths = vec![packages];
-    program.cell.network = Arc::default();
+    program.network = Arc::default();
     Ok(program)
 }
 

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     egress::Reach,
     home::{Home, private_dir},
-    runner::{Cell, CellLimits, Program},
+    runner::{Program, cell::CellLimits},
 };
 
 const PYTHON: &str = include_str!("../../../../runners/python/runner.py");
@@ -47,8 +47,8 @@ pub(crate) fn program(
     };
     program.pack = locked.pack_id.to_string();
     program.package.clone_from(&locked.package);
-    program.cell.network = Arc::new(network(&locked.granted)?);
-    program.cell.limits = limits(&locked.granted.limits);
+    program.network = Arc::new(network(&locked.granted)?);
+    program.limits = limits(&locked.granted.limits);
     program.tools_hash = locked.tools_hash;
     program.identity = identity(project, locked, level);
     Ok(program)
@@ -96,8 +96,8 @@ fn network(granted: &Capabilities) -> Result<Reach, LegacyError> {
 }
 
 fn limits(granted: &Limits) -> CellLimits {
-    let memory = granted.memory.map_or(CellLimits::DEFAULT.memory, |memory| memory.0);
-    CellLimits { memory, ..CellLimits::DEFAULT }
+    let memory = granted.memory.map_or(CellLimits::default().memory, |memory| memory.0);
+    CellLimits { memory, ..CellLimits::default() }
 }
 
 /// A program of Python that is not yet one of a certain pack: it reaches nothing.
@@ -123,10 +123,12 @@ pub(super) fn python(
 pub(super) fn node(home: &Home, node: &Path, folder: &Path, level: Isolation) -> Result<Program, LegacyError> {
     let runner = runner(home, "runner.mjs", NODE)?;
     // Of the heap alone; the process has its own limit, above it.
-    let heap = format!("--max-old-space-size={}", (CellLimits::DEFAULT.memory >> 20) * 3 / 4);
-    let (args, read_only) = (vec![heap.into(), runner.clone().into()], vec![folder.to_owned(), node.to_owned(), runner]);
+    let heap = format!("--max-old-space-size={}", (CellLimits::default().memory >> 20) * 3 / 4);
+    let (args, read_only) =
+        (vec![heap.into(), runner.clone().into()], vec![folder.to_owned(), node.to_owned(), runner]);
     let mut program = bare(home, node.to_owned(), args, read_only, level);
     program.paths = vec![folder.to_owned()];
+    program.proxy_variables = false;
     Ok(program)
 }
 
@@ -134,16 +136,13 @@ fn bare(home: &Home, program: PathBuf, args: Vec<OsString>, read_only: Vec<PathB
     Program {
         pack: String::new(),
         identity: String::new(),
-        cell: Cell {
-            program,
-            args,
-            env: Vec::new(),
-            read_only,
-            scratch: PathBuf::new(),
-            network: Arc::default(),
-            limits: CellLimits::DEFAULT,
-            level,
-        },
+        program,
+        args,
+        read_only,
+        network: Arc::default(),
+        limits: CellLimits::default(),
+        level,
+        proxy_variables: true,
         scratch: home.root().join("scratch"),
         paths: Vec::new(),
         package: String::new(),
