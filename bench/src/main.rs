@@ -3,11 +3,11 @@
 //! In one run, on the same component and the same inputs: the echo tool as native code, bare wasmtime (a fresh instance, the same
 //! settings), and rig's whole call pipeline in process. Then whole processes: `rig call` with a warm cache against `rig --version`;
 //! the gateway over HTTP against a bare axum handler that runs the component, and beside guests in endless loops; MCP over stdio against
-//! a Node server on the official SDK; installing ten packs from loopback against `curl` and `sha256sum` ([`install`] says how compiling
+//! a Node server on the official SDK; packs for Python and Node in their processes; installing ten packs from loopback against `curl` and `sha256sum` ([`install`] says how compiling
 //! is left out).
 //! Only ratios and differences within the run are judged; the exit code is 1 when one is beyond its bound.
 //!
-//! `--only pipeline|start|gateway|beside|stdio|install` runs one part, `--json FILE` writes the figures for programs.
+//! `--only pipeline|start|gateway|beside|stdio|install|runners` runs one part, `--json FILE` writes the figures for programs.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints its findings")]
 
 mod bare;
@@ -22,6 +22,7 @@ mod load;
 mod measure;
 mod process;
 mod rig;
+mod runners;
 mod stdio;
 
 use std::{error::Error, path::Path, process::ExitCode};
@@ -37,7 +38,7 @@ const PIPELINE_BOUNDS: [(&str, f64); 2] = [("100 B", 2.0), ("10 KB", 1.2)];
 const COLD_START_BOUND: f64 = 40.0;
 
 /// The parts of a run, in order.
-const PARTS: [&str; 6] = ["pipeline", "start", "gateway", "beside", "stdio", "install"];
+const PARTS: [&str; 7] = ["pipeline", "start", "gateway", "beside", "stdio", "install", "runners"];
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -117,6 +118,9 @@ fn run(options: &Options<'_>) -> Result<bool, Failure> {
     }
     if options.wants("install") {
         figures.extend(install::measure(&packs, &scratch)?);
+    }
+    if options.wants("runners") {
+        figures.extend(runners::measure(&scratch, &small)?);
     }
     figures::show(&figures);
     if let Some(path) = options.json {

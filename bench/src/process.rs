@@ -41,6 +41,11 @@ impl Scratch {
         self.run(&["install", probe, "--yes"]).map(drop)
     }
 
+    /// The project.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// `rig` with these words in the project.
     pub(crate) fn rig(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
@@ -49,7 +54,7 @@ impl Scratch {
     }
 
     /// Runs `rig` to its end. The milliseconds that it took.
-    fn run(&self, args: &[&str]) -> Result<f64, Failure> {
+    pub(crate) fn run(&self, args: &[&str]) -> Result<f64, Failure> {
         let mut command = self.rig(args);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let started = Instant::now();
