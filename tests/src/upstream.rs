@@ -196,6 +196,10 @@ async fn proxy(stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
         return stream.shutdown().await;
     }
     stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
+    if head.target.ends_with(":80") {
+        let origin = Origin { scheme: "http", host: Some(host) };
+        return serve(stream, &origin, None, |request| shared.answer(request)).await;
+    }
     let flaw = lock(&shared.flaws).get(&host).copied();
     let acceptor = lock(&shared.authority).acceptor(&host, flaw);
     let tls = acceptor.accept(stream).await?;

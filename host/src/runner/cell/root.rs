@@ -111,6 +111,9 @@ pub(super) fn build(plan: &Plan) -> Outcome<Place> {
         pieces.add(&path, 0).lacking(Layer::Root, &format!("showing {}", path.display()))?;
     }
     let readable = pieces.bound;
+    // Where a project is in `/tmp` itself, that stays what it is.
+    let tmp = Path::new("/tmp");
+    let own = Path::new(if readable.iter().any(|path| path.starts_with(tmp)) { "/scratch" } else { "/tmp" });
     devices(new).lacking(Layer::Root, "making /dev")?;
     read_only(new).lacking(Layer::Root, "making the root read-only")?;
     let etc = || -> io::Result<()> {
@@ -119,7 +122,7 @@ pub(super) fn build(plan: &Plan) -> Outcome<Place> {
     };
     etc().setup("writing /etc")?;
     let own_proc = processes(plan, new)?;
-    scratch(plan, new).lacking(Layer::Root, "making the scratch folder")?;
+    scratch(plan, &inside(new, own)).lacking(Layer::Root, "making the scratch folder")?;
 
     std::env::set_current_dir(new).lacking(Layer::Root, "entering the root")?;
     pivot_root(".", ".").lacking(Layer::Root, "entering the root")?;
@@ -127,7 +130,7 @@ pub(super) fn build(plan: &Plan) -> Outcome<Place> {
     std::env::set_current_dir("/").lacking(Layer::Root, "entering the root")?;
     let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
     mount_remount("/", flags, "").lacking(Layer::Root, "closing the root")?;
-    Ok(Place { scratch: "/tmp".into(), readable, own_proc })
+    Ok(Place { scratch: own.into(), readable, own_proc })
 }
 
 /// What is in the new root so far.
@@ -151,7 +154,7 @@ impl Pieces<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
-        let inside = self.inside(&path);
+        let inside = inside(self.new, &path);
         if let Some(folder) = inside.parent() {
             fs::create_dir_all(folder)?;
         }
@@ -174,9 +177,11 @@ impl Pieces<'_> {
         Ok(())
     }
 
-    fn inside(&self, path: &Path) -> PathBuf {
-        self.new.join(path.strip_prefix("/").unwrap_or(path))
-    }
+}
+
+/// Where an absolute path of the cell is, seen from outside.
+fn inside(new: &Path, path: &Path) -> PathBuf {
+    new.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 /// The path without `.` and `..`, by its text: links on the way are the caller's own.
@@ -283,13 +288,12 @@ fn counted(plan: &Plan, by_namespace: bool) -> Outcome<()> {
 }
 
 /// Files in memory with an exact limit, which go away with the cell.
-fn scratch(plan: &Plan, new: &Path) -> io::Result<()> {
-    let place = new.join("tmp");
-    fs::create_dir_all(&place)?;
+fn scratch(plan: &Plan, place: &Path) -> io::Result<()> {
+    fs::create_dir_all(place)?;
     let options = format!("mode=0700,size={},nr_inodes=16k", plan.limits.scratch);
     let options = std::ffi::CString::new(options).map_err(io::Error::other)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    Ok(mount("scratch", &place, "tmpfs", flags, options.as_c_str())?)
+    Ok(mount("scratch", place, "tmpfs", flags, options.as_c_str())?)
 }
 
 #[cfg(test)]
