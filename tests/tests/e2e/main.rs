@@ -51,6 +51,7 @@ mod retries;
 mod rgp;
 mod rgp_refused;
 mod rollback;
+mod sdk_packs;
 mod signed;
 mod signed_keys;
 mod signed_names;
