@@ -55,7 +55,7 @@ LABELS = {"type": "array", "items": {"type": "string"}}
 TOOLS = [
     (tool("github.issues.list", "Lists issues.", [], state={"enum": ["open", "closed"]}), issues_list),
     (tool("github.issues.create", "Opens an issue.", ["title"], "write", body={"type": "string"}, labels=LABELS), issues_create),
-    (tool("github.assets.upload", "Uploads an asset.", ["release"], "write"), assets_upload),
+    (tool("github.assets.upload", "Uploads an asset.", [], "write", release={"type": "integer"}), assets_upload),
 ]
 
 

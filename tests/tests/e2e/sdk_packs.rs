@@ -6,7 +6,10 @@
 mod calls;
 mod services;
 
-use std::{collections::BTreeMap, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
 use rig_tests::{
     Client, Clients, Gateway, Project, Reply, Server, Upstream,
@@ -99,8 +102,7 @@ impl Setup {
         let step = |call: &Call| json!({ "call": { "name": call.tool.replace('.', "_"), "arguments": call.args } });
         let steps: Vec<Value> = calls.iter().map(step).collect();
         self.upstream.forget();
-        let seen =
-            clients.run(Client::TypeScript2, &self.project, Server::Http(&gateway), &json!({}), &json!(steps));
+        let seen = clients.run(Client::TypeScript2, &self.project, Server::Http(&gateway), &json!({}), &json!(steps));
         for (n, call) in calls.iter().enumerate() {
             wrong.extend(call.of_mcp(seen.result(n)));
         }
@@ -118,10 +120,10 @@ impl Setup {
             assert!(of_it.len() >= 2, "{}: over both ways: {rows:#?}", call.tool);
             for row in of_it {
                 assert_eq!(row["isolation"], "full", "{row}");
-                let hosts: Vec<&str> =
-                    row["egress"].as_array().into_iter().flatten().filter_map(|sent| sent["host"].as_str()).collect();
-                // A connection that is kept from an earlier call is not opened again.
-                assert!(hosts.iter().all(|host| call.hosts().contains(host)), "{row}");
+                let sent = row["egress"].as_array().into_iter().flatten();
+                let hosts: BTreeSet<(&str, bool)> =
+                    sent.map(|sent| (sent["host"].as_str().expect("a host"), sent["error"] == "denied")).collect();
+                assert!(call.hosts().is_subset(&hosts), "{} should name {:?}: {row}", call.tool, call.hosts());
             }
         }
     }
@@ -202,5 +204,33 @@ fn packs_for_node_with_their_sdks_beside_others() {
     setup.install(&["stripe", "--runtime", "python", "--offline"]);
     setup.project.configure("isolation: { stripe: reduced }\n");
     let packs = setup.project.rig(&["list", "--packs", "--json"]).json();
-    println!("{packs:#}\n{}\n{}", setup.project.rig(&["list"]), setup.project.rig(&["list", "--packs"]));
+    let packs: Vec<String> = packs.as_array().expect("packs").iter().map(shown).collect();
+    assert_eq!(
+        packs,
+        ["chat node full 3", "code node full 3", "echo wasm sandbox 1", "pay node full 4", "stripe python reduced 4"]
+    );
+    let tools = setup.project.rig(&["list"]);
+    for line in [
+        "Tool                       Risk   Isolation  What it does",
+        "code.issues.list           read   full       Lists issues",
+        "echo.message.send          read   sandbox    Sends a message, and any data with it, and answers both unchanged",
+        "stripe.customers.create    write  reduced    Creates a customer",
+    ] {
+        assert!(tools.stdout.lines().any(|said| said == line), "{line}\n{tools}");
+    }
+    // And all of them behind one gateway.
+    let gateway = Gateway::start(&setup.project);
+    for (tool, args) in [
+        ("code.issues.list", json!({ "owner": "acme", "repo": "app" })),
+        ("echo.message.send", json!({ "message": "m" })),
+        ("stripe.customers.list", json!({})),
+    ] {
+        assert_eq!(gateway.call(tool, args)["ok"], true, "{tool}");
+    }
+}
+
+/// A pack of `rig list --packs --json`.
+fn shown(pack: &Value) -> String {
+    let text = |key: &str| pack[key].as_str().unwrap_or_default();
+    format!("{} {} {} {}", text("id"), text("runtime"), text("isolation"), pack["tools"])
 }

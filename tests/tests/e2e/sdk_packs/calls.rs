@@ -1,5 +1,7 @@
 //! What is called, what the service must see of it, and what must come back.
 
+use std::collections::BTreeSet;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rig_tests::{Recorded, Upstream};
 use serde_json::{Value, json};
@@ -29,14 +31,14 @@ impl Call {
         self.tool.split_once('.').expect("a name of a tool").0
     }
 
-    /// The hosts that may be in its rows of the audit log.
-    pub(super) fn hosts(&self) -> Vec<&'static str> {
-        let host = |line: &'static str| line.split('/').nth(2);
+    /// What its rows of the audit log must name: each host, and whether that was denied.
+    pub(super) fn hosts(&self) -> BTreeSet<(&'static str, bool)> {
+        let reached = self.sent.iter().filter_map(|(line, _)| Some((line.split('/').nth(2)?, false)));
         let refused = match self.answer {
-            Answer::Refused(host, ..) => Some(host),
+            Answer::Refused(host, ..) => Some((host, true)),
             _ => None,
         };
-        self.sent.iter().filter_map(|(line, _)| host(line)).chain(refused).collect()
+        reached.chain(refused).collect()
     }
 
     /// How each SDK shows the secret of its slot.
@@ -82,7 +84,11 @@ impl Call {
         let mut sent: Vec<_> = self.sent.iter().collect();
         sent.sort_by_key(|(line, _)| *line);
         let lines: Vec<String> = requests.iter().map(Recorded::line).collect();
-        expect("the requests", format!("{lines:#?}"), format!("{:#?}", sent.iter().map(|(line, _)| line).collect::<Vec<_>>()));
+        expect(
+            "the requests",
+            format!("{lines:#?}"),
+            format!("{:#?}", sent.iter().map(|(line, _)| line).collect::<Vec<_>>()),
+        );
         for (request, (line, body)) in requests.iter().zip(sent) {
             expect(line, request.header("authorization").unwrap_or_default().into(), self.authorization());
             expect(line, body_of(request).to_string(), body.to_string());
@@ -198,7 +204,7 @@ fn of_github_twilio_and_notion() -> Vec<Call> {
             vec![
                 (repo, Value::Null),
                 ("GET https://api.github.com/repos/acme/app/issues?state=open", Value::Null),
-                ("GET https://api.github.com/repos/acme/app/issues?state=open&page=2", Value::Null),
+                ("GET https://api.github.com/repos/acme/app/issues?page=2&state=open", Value::Null),
             ],
             Answer::Output(json!({ "titles": ["First", "Second", "Third"] })),
         ),
@@ -222,7 +228,7 @@ fn of_github_twilio_and_notion() -> Vec<Call> {
         ),
         call(
             "github.assets.upload",
-            json!({ "repo": "acme/app", "release": "1" }),
+            json!({ "repo": "acme/app", "release": 1 }),
             vec![(repo, Value::Null), ("GET https://api.github.com/repos/acme/app/releases/1", Value::Null)],
             Answer::Refused("uploads.github.com", "internal_error", "uploads.github.com"),
         ),
@@ -313,7 +319,7 @@ pub(super) fn node_calls() -> Vec<Call> {
             json!({ "owner": "acme", "repo": "app" }),
             vec![
                 ("GET https://api.github.com/repos/acme/app/issues?per_page=2", Value::Null),
-                ("GET https://api.github.com/repos/acme/app/issues?state=open&page=2", Value::Null),
+                ("GET https://api.github.com/repos/acme/app/issues?page=2&state=open", Value::Null),
             ],
             Answer::Output(json!({ "titles": ["First", "Second", "Third"] })),
         ),
@@ -333,12 +339,12 @@ pub(super) fn node_calls() -> Vec<Call> {
             "code.assets.upload",
             json!({ "owner": "acme", "repo": "app", "release": 1 }),
             vec![],
-            Answer::Refused("uploads.github.com", "upstream_error", "fetch failed"),
+            Answer::Refused("uploads.github.com", "upstream_error", "uploads.github.com"),
         ),
         call(
             "chat.messages.post",
             json!({ "channel": "C1", "text": "é & <b>" }),
-            vec![("POST https://slack.com/api/chat.postMessage", json!("channel=C1&text=%C3%A9+%26+%3Cb%3E"))],
+            vec![("POST https://slack.com/api/chat.postMessage", json!("channel=C1&text=%C3%A9%20%26%20%3Cb%3E"))],
             Answer::Output(json!({ "channel": "C1", "ts": "1503435956.000247" })),
         ),
         call(

@@ -4,7 +4,7 @@
 use rig_tests::{Recorded, Reply, Upstream};
 use serde_json::{Value, json};
 
-/// A text of base 64 in it: the account and the token of Twilio, in this order.
+/// The account and the token.
 pub(super) const TWILIO: (&str, &str) = ("AC00112233445566778899aabbccddeeff", "8f14e45fceea167a5a36dedd4bea2543");
 pub(super) const STRIPE: &str = "sk_test_4eC39HqLyjWDarjtT1zdp7dc9wQ0";
 pub(super) const SLACK: &str = "xoxb-123456789012-1234567890123-AbCdEfGhIjKlMnOpQrStUvWx";
@@ -73,15 +73,14 @@ fn github(request: &Recorded) -> Reply {
     let url = |path: &str| format!("https://api.github.com{path}");
     let titles = |titles: &[&str]| Value::from_iter(titles.iter().map(|title| json!({ "number": 1, "title": title })));
     match (request.method.as_str(), request.path()) {
-        ("GET", "/repos/acme/app") => Reply::json(
-            200,
-            json!({ "id": 1, "name": "app", "full_name": "acme/app", "url": url("/repos/acme/app") }),
-        ),
-        ("GET", "/repos/acme/app/issues") if request.target.contains("page=2&") || request.target.ends_with("page=2") => {
+        ("GET", "/repos/acme/app") => {
+            Reply::json(200, json!({ "id": 1, "name": "app", "full_name": "acme/app", "url": url("/repos/acme/app") }))
+        }
+        ("GET", "/repos/acme/app/issues") if request.query().contains(&("page", "2")) => {
             Reply::json(200, titles(&["Third"]))
         }
         ("GET", "/repos/acme/app/issues") => {
-            let next = format!("<{}>; rel=\"next\"", url("/repos/acme/app/issues?state=open&page=2"));
+            let next = format!("<{}>; rel=\"next\"", url("/repos/acme/app/issues?page=2&state=open"));
             Reply::json(200, titles(&["First", "Second"])).header("Link", &next)
         }
         ("POST", "/repos/acme/app/issues") => {
@@ -120,7 +119,10 @@ fn notion(request: &Recorded) -> Reply {
         ("GET", "/v1/pages/two") => Reply::json(200, page("two")),
         _ => {
             let message = "Could not find page with ID: none.";
-            Reply::json(404, json!({ "object": "error", "status": 404, "code": "object_not_found", "message": message }))
+            Reply::json(
+                404,
+                json!({ "object": "error", "status": 404, "code": "object_not_found", "message": message }),
+            )
         }
     }
 }
