@@ -176,7 +176,6 @@ impl Pieces<'_> {
         self.bound.push(path);
         Ok(())
     }
-
 }
 
 /// Where an absolute path of the cell is, seen from outside.
