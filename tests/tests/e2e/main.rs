@@ -28,6 +28,8 @@ mod install;
 mod install_sources;
 mod kills;
 mod languages;
+mod legacy_at_once;
+mod legacy_errors;
 mod live;
 mod mcp;
 mod mcp_ask;
