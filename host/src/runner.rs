@@ -154,12 +154,12 @@ impl RunnerError {
             }
             Self::Trust(_) => "check the files that `network.extra_ca` names in rig.yaml".into(),
             Self::Scratch(_) => "check that rig's home has space and belongs to you".into(),
-            Self::Silent { log, .. } | Self::Pack { log, .. } => {
-                match log.iter().rev().find(|line| !line.trim().is_empty()) {
-                    Some(line) => format!("it said: {}", crate::words::plain(line)),
-                    None => "report this to the pack's author".into(),
-                }
-            }
+            // What it said last is the reason already.
+            Self::Silent { .. } => "report this to the pack's author".into(),
+            Self::Pack { log, .. } => match log.iter().rev().find(|line| !line.trim().is_empty()) {
+                Some(line) => format!("it said: {}", crate::words::plain(line)),
+                None => "report this to the pack's author".into(),
+            },
             Self::Tools(_) => "report this to the pack's author".into(),
             Self::OtherTools => {
                 format!("what it tells may depend on the machine; `rig uninstall {pack}` and install it again")
@@ -190,6 +190,7 @@ impl Program {
             args: self.args.clone(),
             env,
             read_only: self.read_only.clone(),
+            listed: self.paths.clone(),
             scratch: scratch.path().to_owned(),
             network: Arc::clone(&self.network),
             gate: Arc::clone(gate),

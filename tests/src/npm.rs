@@ -56,7 +56,9 @@ impl Package {
         self
     }
 
-    fn archive(&self) -> Vec<u8> {
+    /// Its file: the same bytes for the same contents.
+    #[must_use]
+    pub fn archive(&self) -> Vec<u8> {
         if let Some(archive) = &self.archive {
             return archive.clone();
         }
@@ -68,7 +70,8 @@ impl Package {
         for (name, text) in &self.files {
             write(name, text);
         }
-        let tar = Command::new("tar").args(["-czf", "-", "-C"]).arg(folder.path()).arg("package").output();
+        let tar =
+            Command::new("tar").args(["--mtime=@0", "-czf", "-", "-C"]).arg(folder.path()).arg("package").output();
         let tar = tar.expect("tar is there");
         assert!(tar.status.success(), "{}", String::from_utf8_lossy(&tar.stderr));
         tar.stdout

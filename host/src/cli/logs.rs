@@ -1,4 +1,4 @@
-//! The log of a running gateway, on stderr: lines for people, or JSON for programs.
+//! The log of a running gateway, on stderr: lines for people, or JSON for programs. And what other commands tell with `--verbose`.
 
 use tracing_subscriber::{
     filter::{LevelFilter, Targets},
@@ -21,4 +21,13 @@ pub fn start(ui: Ui, json: bool) {
     let layer = fmt::layer().with_writer(std::io::stderr).with_target(false);
     let layer = if json { layer.json().flatten_event(true).boxed() } else { layer.with_ansi(false).boxed() };
     tracing_subscriber::registry().with(layer.with_filter(targets)).init();
+}
+
+/// With `--verbose`: what happens behind a command, such as what pip and npm say. Done once a process.
+pub fn details(ui: Ui) {
+    if ui.verbose {
+        let targets = Targets::new().with_target("rig_host", LevelFilter::DEBUG);
+        let layer = fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(false).without_time();
+        tracing_subscriber::registry().with(layer.with_filter(targets)).init();
+    }
 }

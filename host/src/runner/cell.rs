@@ -64,6 +64,9 @@ pub struct Cell {
     pub env: Vec<(OsString, OsString)>,
     /// Files and folders that it can read, at the paths that they have outside. The libraries of the system are there besides.
     pub read_only: Vec<PathBuf>,
+    /// Folders of which it may see what is in them by name, where `read_only` has only some of that. With a root of its own, that is all
+    /// there is in them.
+    pub listed: Vec<PathBuf>,
     /// An empty folder outside, of this cell alone. With a root of its own the cell's scratch folder is in memory, mounted as `/tmp` (`/scratch` when files to read are in there), and
     /// this one only marks the place where that root is made; without, this is the scratch folder.
     pub scratch: PathBuf,

@@ -80,6 +80,7 @@ impl Setup {
             args,
             env: Vec::new(),
             read_only: interpreter.folders.clone(),
+            listed: Vec::new(),
             scratch,
             network: Arc::default(),
             gate: gate(&[]),

@@ -23,6 +23,7 @@ mod durable;
 mod gc;
 mod github;
 mod github_errors;
+mod hostile_packs;
 mod index;
 mod install;
 mod install_sources;

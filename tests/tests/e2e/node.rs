@@ -9,7 +9,7 @@ use std::{
 };
 
 use rig_tests::{
-    Gateway, IndexServer, Project,
+    Gateway, IndexServer, Project, Reply,
     npm::{Package, registry},
 };
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ const tools = {
   'demo.secret.show': [{ auth_slots: ['DEMO_KEY'] }, (args, { auth }) => ({ slots: Object.keys(auth), value: auth.DEMO_KEY })],
   'demo.fail.raise': [{}, () => { throw { type: 'not_found', message: 'there is none', upstream_code: 'E1', remediation_hints: ['look'] }; }],
   'demo.fail.crash': [{}, () => { throw new TypeError('broken'); }],
-  'demo.world.look': [{}, () => ({ env: Object.keys(process.env), pid: process.pid, options: process.execArgv })],
+  'demo.world.look': [{}, () => ({ env: Object.keys(process.env), pid: performance.timeOrigin, options: process.execArgv })],
   'demo.time.sleep': [{}, (args) => new Promise((done) => setTimeout(() => done({}), args.seconds * 1000))],
   'demo.time.stuck': [{}, () => { for (;;); }],
   'demo.out.write': [{}, () => { fs.writeSync(1, Buffer.from([0, 0, 0, 2, 123, 125])); return { wrote: true }; }],
@@ -61,7 +61,7 @@ fn helper() -> Package {
 fn project() -> (Project, IndexServer) {
     let project = Project::empty();
     let server = IndexServer::start(&project.index_dir());
-    project.write("rig.yaml", format!("node: {{ registry: '{}' }}\nisolation: {{ demo: reduced }}\n", server.url("")));
+    project.write("rig.yaml", format!("node: {{ registry: '{}' }}\n", server.url("")));
     (project, server)
 }
 
@@ -80,7 +80,7 @@ fn both_kinds_of_modules_are_installed_and_called() {
             // Of this scope only.
             let settings =
                 format!("node: {{ registry: 'http://127.0.0.1:9/', scopes: {{ '@acme': '{}' }} }}\n", server.url(""));
-            project.write("rig.yaml", format!("{settings}isolation: {{ demo: reduced }}\n"));
+            project.write("rig.yaml", format!("{settings}"));
         }
         install(&project, name);
         let locked = project.locked("demo");
@@ -120,7 +120,7 @@ fn a_lock_restores_the_same_files_and_changed_ones_are_not_run() {
     // What came after the lock does not count.
     publish(&server, &[helper(), Package::new("helper", "1.3.0").file("index.js", "throw new Error('new')")]);
     project.rig(&["install"]).ok();
-    assert_eq!((files(), project.read("rig.lock")), (there, before));
+    assert_eq!((files(), project.read("rig.lock")), (there, before.clone()));
     project.call("demo.message.send", json!({ "message": "x" })).ok();
 
     fs::write(folder.join("node_modules/helper/index.js"), "process.exit(1)").unwrap();
@@ -134,6 +134,16 @@ fn a_lock_restores_the_same_files_and_changed_ones_are_not_run() {
     project.rig(&["verify"]).fails_with(1);
     project.rig(&["install"]).ok();
     project.rig(&["verify"]).ok();
+
+    // Other bytes under the same name and version, as whoever holds the registry could serve them.
+    fs::remove_dir_all(project.dir().join(".rig")).unwrap();
+    fs::remove_dir_all(project.home()).unwrap();
+    let other = Package::new("helper", "1.2.0").file("index.js", "process.exit(1)").archive();
+    server.set("files/helper-1.2.0.tgz", Reply::new(200, other));
+    project.rig(&["install"]).fails_with(1).says("has another hash than it says, or than rig.lock");
+    assert_eq!((project.read("rig.lock"), folder.exists()), (before, false));
+    publish(&server, &[helper()]);
+    project.rig(&["install"]).ok();
     project.rig(&["uninstall", "demo", "--remove-package"]).ok();
     assert!(!folder.exists());
 }

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 fn folder() -> Project {
     let project = Project::empty();
-    project.write("rig.yaml", "python: { find_links: [wheels] }\nisolation: { demo: reduced, other: reduced }\n");
+    project.write("rig.yaml", "python: { find_links: [wheels] }\n");
     project
 }
 
@@ -75,10 +75,7 @@ fn rig_core_is_never_looked_up() {
     let evil = Wheel::new("rig-core", "99.0.0").file("rig_core/__init__.py", "raise SystemExit('evil')\n");
     let demo = pack("demo", "1.0.0", &[("'demo.a.x'", "import rig_core\nreturn {'version': rig_core.__version__}")]);
     simple(&server, &[evil.clone(), demo]);
-    project.write(
-        "rig.yaml",
-        format!("python: {{ index_url: '{}' }}\nisolation: {{ demo: reduced }}\n", server.url("simple/")),
-    );
+    project.write("rig.yaml", format!("python: {{ index_url: '{}' }}\n", server.url("simple/")));
     project.rig(&["install", "rig-pack-demo", "--runtime", "python", "--yes"]).ok();
     assert_eq!((server.count("simple/rig-pack-demo/"), server.count("simple/rig-core/")), (1, 0));
     assert_eq!(project.call("demo.a.x", json!({})).output(), json!({ "version": "0.1.0" }));
@@ -147,7 +144,7 @@ fn an_index_says_what_a_pack_may_reach() {
     let locked = project.locked("demo");
     let hosts: Vec<_> = locked.granted.network.iter().map(|rule| rule.host.as_str()).collect();
     assert_eq!((hosts, locked.version.to_string()), (vec!["*.example.org", "api.example.com"], "1.2.0".into()));
-    project.rig(&["info", "demo"]).ok().shows("isolation  reduced").shows("package    rig-pack-demo with 2 files");
+    project.rig(&["info", "demo"]).ok().shows("isolation  full").shows("package    rig-pack-demo with 2 files");
     // Flags take the place of what the index says.
     let flags = ["install", "demo", "--runtime", "python", "--yes", "--offline", "--allow-host", "other.example.com"];
     project.rig(&flags).ok();
@@ -223,14 +220,15 @@ fn an_update_shows_what_is_different_and_a_rollback_returns() {
 #[test]
 fn a_gateway_serves_them_beside_components() {
     let project = Project::with(&["echo"]);
-    project.configure("python: { find_links: [wheels] }\nisolation: { demo: reduced }\n");
+    project.configure("python: { find_links: [wheels] }\n");
     offer(
         &project,
         &[pack(
             "demo",
             "1.0.0",
             &[
-                ("'demo.a.x'", "return {'pid': os.getpid()}"),
+                // Its number is the same in every cell; when it was started is not.
+                ("'demo.a.x'", "return {'pid': int(open('/proc/self/stat').read().rsplit(')')[1].split()[19])}"),
                 ("'demo.time.sleep'", "time.sleep(args['seconds'])\nreturn {}"),
                 (
                     "'demo.time.stuck'",
@@ -244,7 +242,7 @@ fn a_gateway_serves_them_beside_components() {
     assert_eq!(gateway.call("echo.message.send", json!({ "message": "x" }))["ok"], true);
     install(&project, "rig-pack-demo");
     until("its tools are served", || gateway.call("demo.a.x", json!({}))["ok"] == true);
-    project.rig(&["list"]).ok().shows("sandbox").shows("reduced");
+    project.rig(&["list"]).ok().shows("sandbox").shows("full");
     let pid = || gateway.call("demo.a.x", json!({}))["output"]["pid"].clone();
     let first = pid();
     assert_eq!(first, pid(), "the process is kept");
@@ -271,10 +269,17 @@ fn a_gateway_serves_them_beside_components() {
     });
     assert_eq!(gateway.call("demo.time.stuck", json!({}))["error"]["type"], "timeout");
     until("another process", || pid() != first);
-    let gone = format!("/proc/{first}");
-    until("the old one is gone", || !std::path::Path::new(&gone).exists());
+    // Outside of the cells they are processes like others, which name the runner that rig wrote into its home.
+    let home = project.home().to_str().unwrap().to_owned();
+    let runs = |process: &std::fs::DirEntry| {
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).into_owned();
+        line.contains(&home) && line.contains("runner.py")
+    };
+    let processes = || std::fs::read_dir("/proc").unwrap().flatten().filter(runs).count();
+    until("the old one is gone", || processes() == 1);
 
     let mut talk = Talk::legacy(&project, json!({}));
     let answer = talk.call("demo_a_x", json!({}));
-    assert!(answer["structuredContent"]["pid"].is_u64(), "{answer}");
+    assert!(answer["result"]["structuredContent"]["pid"].is_u64(), "{answer}");
 }

@@ -15,6 +15,7 @@ use rig_specs::{PackId, lock::Runtime};
 use super::packs;
 use crate::cli::{
     args::{Install, RuntimeArg},
+    logs,
     progress::Bars,
     report::{Failure, exit},
     session::{Answer, Session},
@@ -90,6 +91,7 @@ fn packages(
     args: &Install,
     progress: &(dyn Fn(Progress<'_>) + Sync),
 ) -> Result<Plan, Failure> {
+    logs::details(session.ui);
     let parse = |text: &String| Wish::parse(text, args.version.as_deref(), runtime);
     let wishes = args.packs.iter().map(parse).collect::<Result<Vec<_>, _>>();
     let wishes = wishes.map_err(|error| Failure::from(error).into_usage())?;

@@ -4,12 +4,13 @@ use rig_host::{
     install::{Action, Held, Installer, Options, Review, Targets, Update, WithBundle, wanted},
     project::{Project, canary::Share},
 };
-use rig_specs::PackId;
+use rig_specs::{PackId, lock::Runtime};
 use serde_json::json;
 
 use super::install::{agree, precompile, show};
 use crate::cli::{
     args::Update as Args,
+    logs,
     progress::Bars,
     render,
     report::{Failure, exit},
@@ -25,6 +26,9 @@ pub fn run(session: &Session, args: &Args) -> Result<u8, Failure> {
     let version = args.version.as_deref().map(wanted).transpose();
     let version = version.map_err(|error| Failure::from(error).into_usage())?;
     let project = session.project()?;
+    if project.lock().packs.values().any(|locked| locked.runtime != Runtime::Wasm) {
+        logs::details(session.ui);
+    }
     let gate = session.gate(&project)?;
     let bundle = session.bundle();
     let way = WithBundle { network: &*gate, bundle: bundle.as_ref() };

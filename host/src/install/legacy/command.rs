@@ -31,6 +31,13 @@ pub(super) fn command(program: &Path, path: &OsStr) -> Command {
     command
 }
 
+impl Ran {
+    /// All that it said.
+    pub(super) fn said(&self) -> String {
+        format!("{}\n{}", self.stderr, self.stdout)
+    }
+}
+
 /// Runs it to its end.
 ///
 /// # Errors

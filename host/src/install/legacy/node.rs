@@ -113,10 +113,16 @@ impl<'a> Npm<'a> {
             "--omit=dev",
             "--loglevel=error",
             "--color=false",
-            // Files that there are, and are empty: npm would complain of others.
-            "--userconfig=/dev/null",
-            "--globalconfig=/dev/null",
+            // What has another hash than the lock says is fetched again as well: without these, over a minute later.
+            "--fetch-retry-mintimeout=500",
+            "--fetch-retry-maxtimeout=4000",
         ]);
+        // Files that there are, and are empty: npm complains of others, and of one that is both.
+        for (option, file) in [("--userconfig", "user.npmrc"), ("--globalconfig", "global.npmrc")] {
+            let file = cache.join(file);
+            fs::write(&file, "").map_err(|source| LegacyError::io("write", &file, source))?;
+            npm.arg(option).arg(file);
+        }
         npm.arg("--cache").arg(cache).arg("--prefix").arg(folder).arg("--logs-max=0");
         let config = self.project.config();
         if let Some(registry) = &config.node.registry {
@@ -215,7 +221,10 @@ impl<'a> Npm<'a> {
             .filter_map(|line| line.strip_prefix("npm error ").or(line.strip_prefix("npm ERR! ")))
             .collect();
         let code = lines.iter().find_map(|line| line.strip_prefix("code ")).unwrap_or_default();
-        let said = || lines.iter().find(|line| !line.starts_with("code ")).map(|line| plain(line)).unwrap_or_default();
+        let said = || {
+            let why = lines.iter().find(|line| !line.starts_with("code ")).copied();
+            plain(why.or_else(|| stderr.lines().rfind(|line| !line.trim().is_empty())).unwrap_or("it says nothing"))
+        };
         let wanted = if wanted == "*" { String::new() } else { plain(wanted) };
         match code {
             "E404" | "ETARGET" | "ENOVERSIONS" => {
@@ -242,6 +251,15 @@ impl<'a> Npm<'a> {
                 let facts = lines.iter().filter(|line| line.contains("Found: ") || line.contains("peer "));
                 let facts = facts.take(4).map(|line| plain(line.trim_start_matches("ERESOLVE ").trim())).collect();
                 LegacyError::Conflict { package: package.to_owned(), facts }
+            }
+            "EINTEGRITY" => {
+                // `warn tarball tarball data for name@URL (sha512-…) seems to be corrupted. Trying again.`
+                let file = stderr.lines().find_map(|line| line.split_once("tarball data for "));
+                let file = file.and_then(|(_, rest)| rest.split(' ').next()).map_or_else(|| plain(package), plain);
+                LegacyError::File {
+                    file,
+                    why: "what the registry sends has another hash than it says, or than rig.lock".into(),
+                }
             }
             "ENOTCACHED" => LegacyError::Offline { what: format!("the package `{package}` or what it needs") },
             _ => LegacyError::Tool { tool: "npm", why: said() },

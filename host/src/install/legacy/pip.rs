@@ -123,7 +123,7 @@ impl<'a> Pip<'a> {
         let ran = command::run(pip).map_err(|error| LegacyError::Tool { tool: "pip", why: error.to_string() })?;
         if !ran.ok {
             let log = fs::read(&log).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default();
-            return Err(self.failure(package, wanted, &ran.stderr, &log));
+            return Err(self.failure(package, wanted, &ran.said(), &log));
         }
         collect(&wheels)
     }
@@ -153,7 +153,7 @@ impl<'a> Pip<'a> {
         let ran = command::run(pip).map_err(|error| LegacyError::Tool { tool: "pip", why: error.to_string() })?;
         if !ran.ok {
             let log = fs::read(&log).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default();
-            return Err(self.failure(pack, "", &ran.stderr, &log));
+            return Err(self.failure(pack, "", &ran.said(), &log));
         }
         let found = collect(&wheels)?;
         match found.iter().find(|file| files.get(&file.file) != Some(&file.sha256)) {
@@ -212,11 +212,11 @@ impl<'a> Pip<'a> {
     }
 
     /// What a failure means, from what pip says and from its log, which names the files that it passed over and why.
-    fn failure(&self, package: &str, wanted: &str, stderr: &str, log: &str) -> LegacyError {
+    fn failure(&self, package: &str, wanted: &str, said: &str, log: &str) -> LegacyError {
         let version = self.environment.interpreter.shown();
         let about = |line: &&str| line.split_once("Skipping link: ").is_some();
         let skipped: Vec<&str> = log.lines().filter(about).collect();
-        if let Some(line) = stderr.lines().find(|line| line.contains("requires a different Python")) {
+        if let Some(line) = said.lines().find(|line| line.contains("requires a different Python")) {
             // `ERROR: Package 'x' requires a different Python: 3.11.7 not in '>=3.99'`
             let part = |at: usize| line.split('\'').nth(at).map(plain);
             return LegacyError::OtherVersion {
@@ -226,14 +226,17 @@ impl<'a> Pip<'a> {
                 found: version,
             };
         }
-        if stderr.contains("ResolutionImpossible") || stderr.contains("conflicting dependencies") {
-            let facts = stderr.lines().skip_while(|line| !line.contains("conflict is caused by")).skip(1);
+        if said.contains("ResolutionImpossible") || said.contains("conflicting dependencies") {
+            let facts = said.lines().skip_while(|line| !line.contains("conflict is caused by")).skip(1);
             let facts = facts.take_while(|line| !line.trim().is_empty()).map(|line| plain(line.trim()));
+            // pip does not say which of the files it is in: those of the project, or what other packs have.
+            let given = self.project.config().python.constraints.is_some();
+            let constraint = if given { "the constraints ask for" } else { "what is installed has" };
             let facts: Vec<String> =
-                facts.map(|fact| fact.replace(&constraint_words(), "what is installed has")).collect();
+                facts.map(|fact| fact.replace("The user requested (constraint)", constraint)).collect();
             return LegacyError::Conflict { package: package.to_owned(), facts };
         }
-        let missing = stderr.lines().find_map(|line| line.split_once("No matching distribution found for "));
+        let missing = said.lines().find_map(|line| line.split_once("No matching distribution found for "));
         if let Some((_, missing)) = missing {
             let end =
                 missing.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).unwrap_or(missing.len());
@@ -261,7 +264,7 @@ impl<'a> Pip<'a> {
             let wanted = if name == wheel::normal(package) { wanted.to_owned() } else { plain(rest) };
             return LegacyError::NotFound { package: name, wanted, places: self.shown_places() };
         }
-        LegacyError::Tool { tool: "pip", why: last_error(stderr) }
+        LegacyError::Tool { tool: "pip", why: last_error(said) }
     }
 
     fn shown_places(&self) -> String {
@@ -286,14 +289,10 @@ fn file_of(line: &str) -> Option<&str> {
     address.split(['#', '?']).next()?.rsplit('/').next()
 }
 
-fn constraint_words() -> String {
-    "The user requested (constraint)".into()
-}
-
-fn last_error(stderr: &str) -> String {
+fn last_error(said: &str) -> String {
     let errors =
-        stderr.lines().filter_map(|line| line.trim().strip_prefix("ERROR: ").or(line.trim().strip_prefix("error: ")));
-    let last = errors.last().or_else(|| stderr.lines().rfind(|line| !line.trim().is_empty()));
+        said.lines().filter_map(|line| line.trim().strip_prefix("ERROR: ").or(line.trim().strip_prefix("error: ")));
+    let last = errors.last().or_else(|| said.lines().rfind(|line| !line.trim().is_empty()));
     plain(last.unwrap_or("it says nothing"))
 }
 

@@ -99,6 +99,9 @@ pub(super) fn landlock(plan: &Plan, place: &Place) -> Outcome<()> {
     for path in &place.readable {
         allow(path, read)?;
     }
+    for path in &plan.listed {
+        allow(path, AccessFs::ReadDir.into())?;
+    }
     if place.own_proc {
         allow("/proc".as_ref(), AccessFs::ReadFile | AccessFs::ReadDir)?;
     }

@@ -34,6 +34,7 @@ pub(super) struct Plan {
     pub args: Vec<OsString>,
     pub env: Vec<(OsString, OsString)>,
     pub read_only: Vec<PathBuf>,
+    pub listed: Vec<PathBuf>,
     pub scratch: PathBuf,
     pub limits: CellLimits,
     pub layers: BTreeSet<Layer>,
