@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, env, fs, path::PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::{Gateway, Project, Run, artifacts, described::Description};
+use crate::{
+    Gateway, Project, Run, artifacts,
+    described::Description,
+    npm::{self, Package},
+};
 
 /// The installed programs.
 pub struct Clients {
@@ -75,6 +79,12 @@ impl Clients {
         Self::with(&["oras"])
     }
 
+    /// As [`Clients::find`], for a test that has packs with SDKs in them installed.
+    #[must_use]
+    pub fn find_sdk_packs() -> Option<Self> {
+        Self::with(&["node", "python", "sdk-packs"])
+    }
+
     #[allow(clippy::print_stdout, reason = "what is skipped on a machine is said")]
     fn with(groups: &[&str]) -> Option<Self> {
         let dir = artifacts::clients();
@@ -110,6 +120,19 @@ impl Clients {
     pub fn oras(&self, project: &Project) -> Run {
         let program = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/oras/client.py");
         project.run_other(&self.dir.join("oras/venv/bin/python")).args(["-B", program])
+    }
+
+    /// A folder with the wheels of SDKs that packs for Python use, and of all that those need.
+    #[must_use]
+    pub fn sdk_wheels(&self) -> PathBuf {
+        self.dir.join("sdk-packs/wheels")
+    }
+
+    /// The packages of SDKs that packs for Node use, and of all that those need.
+    #[must_use]
+    pub fn sdk_packages(&self) -> Vec<Package> {
+        let dir = self.dir.join("sdk-packs");
+        npm::of_lock(&dir.join("package-lock.json"), &dir.join("npm"))
     }
 
     /// Python with the services' official SDKs.

@@ -10,7 +10,7 @@
 //! - [`described`]: the services' descriptions of their APIs, to hold it against them.
 //! - [`Strace`]: kills rig at any system call.
 //! - [`packs`]: components and indexes to install, good and bad. [`guest`]: packs that do what a test writes down in text.
-//! - [`wheels`]: packs for Python, made of the code that a test writes down.
+//! - [`wheels`], [`npm`]: packs for Python and Node, made of the code that a test writes down.
 //! - [`console`]: the commands of the documentation and what it says they print.
 //!
 //! What is not here: building. `cargo xtask test` builds the binary and the packs and says where they are.
@@ -43,6 +43,7 @@ mod upstream;
 pub mod console;
 pub mod described;
 pub mod guest;
+pub mod npm;
 pub mod packs;
 pub mod sdk;
 pub mod toolchains;

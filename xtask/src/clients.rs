@@ -1,7 +1,9 @@
 //! Installs the outside programs that the tests and the bench run against rig: the official MCP clients, the conformance suite,
-//! schemathesis, servers of Debian's, and of the services that the packs talk to the official SDKs and the published descriptions. What is installed is pinned
-//! with hashes in `tests/clients/`; nothing is installed outside the target folder.
+//! schemathesis, servers of Debian's, and of the services that the packs talk to the official SDKs and the published descriptions; and
+//! fetches the packages that the tests' own packs for Python and Node need. What is installed is pinned with hashes in `tests/clients/`;
+//! nothing is installed outside the target folder.
 
+mod archives;
 mod debian;
 mod descriptions;
 
@@ -30,7 +32,7 @@ struct Group {
     install: fn(&Path) -> Result<(), Fail>,
 }
 
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 7] = [
     Group {
         name: "node",
         pins: &["package.json", "package-lock.json"],
@@ -49,6 +51,12 @@ const GROUPS: [Group; 6] = [
         pins: &[descriptions::PINS],
         is_whole: descriptions::are_there,
         install: descriptions::install,
+    },
+    Group {
+        name: "sdk-packs",
+        pins: &[archives::WHEELS, archives::LOCK],
+        is_whole: archives::are_there,
+        install: archives::install,
     },
 ];
 
@@ -232,9 +240,11 @@ mod tests {
     #[test]
     fn the_pins_name_no_registry() {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(SOURCES);
-        let lock = fs::read_to_string(sources.join("node/package-lock.json")).unwrap();
-        assert!(!lock.contains("\"resolved\""));
-        for group in ["python", "sdks", "oras"] {
+        for group in ["node", "sdk-packs"] {
+            let lock = fs::read_to_string(sources.join(group).join("package-lock.json")).unwrap();
+            assert!(!lock.contains("\"resolved\""), "{group}");
+        }
+        for group in ["python", "sdks", "oras", "sdk-packs"] {
             let requirements = fs::read_to_string(sources.join(group).join("requirements.txt")).unwrap();
             assert!(!requirements.contains("://"));
             let pinned = requirements.lines().filter(|line| line.contains("==") && !line.trim_start().starts_with('#'));

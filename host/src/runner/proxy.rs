@@ -146,8 +146,9 @@ impl Shared {
         if let Some(known) = traffic.get_mut(host) {
             return add(known);
         }
-        // A name has at most 253 characters; what is longer, or one too many, is counted together.
-        let host = if host.len() <= 253 && traffic.len() < HOSTS { host } else { "*" };
+        // A name has at most 253 characters, and no blanks; what is none, or one too many, is counted together.
+        let is_name = host.len() <= 253 && host.bytes().all(|byte| byte.is_ascii_graphic());
+        let host = if is_name && traffic.len() < HOSTS { host } else { "*" };
         let known =
             traffic.entry(host.to_owned()).or_insert_with(|| Traffic { host: host.to_owned(), ..Traffic::default() });
         add(known);

@@ -8,74 +8,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use rig_tests::{Gateway, IndexServer, Project, Reply};
-use serde_json::{Map, Value, json};
-
-/// A package as a registry has it.
-struct Package {
-    name: &'static str,
-    version: &'static str,
-    manifest: Value,
-    files: Vec<(&'static str, String)>,
-}
-
-impl Package {
-    fn new(name: &'static str, version: &'static str) -> Self {
-        Self { name, version, manifest: json!({}), files: Vec::new() }
-    }
-
-    fn with(mut self, key: &str, value: Value) -> Self {
-        self.manifest[key] = value;
-        self
-    }
-
-    fn file(mut self, name: &'static str, text: impl Into<String>) -> Self {
-        self.files.push((name, text.into()));
-        self
-    }
-
-    /// Its manifest, and the bytes of its file.
-    fn pack(&self) -> (Map<String, Value>, Vec<u8>) {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("package");
-        fs::create_dir(&root).unwrap();
-        let mut manifest = self.manifest.as_object().unwrap().clone();
-        manifest.insert("name".into(), self.name.into());
-        manifest.insert("version".into(), self.version.into());
-        fs::write(root.join("package.json"), json!(manifest).to_string()).unwrap();
-        for (name, text) in &self.files {
-            fs::write(root.join(name), text).unwrap();
-        }
-        let tar = Command::new("tar")
-            .args(["--mtime=@0", "-czf", "-", "-C"])
-            .arg(folder.path())
-            .arg("package")
-            .output()
-            .unwrap();
-        assert!(tar.status.success());
-        (manifest, tar.stdout)
-    }
-}
+use rig_tests::{
+    Gateway, IndexServer, Project, Reply,
+    npm::{Package, registry},
+};
+use serde_json::{Value, json};
 
 /// Puts packages into a registry; all versions of a package at once.
 fn publish(server: &IndexServer, packages: &[Package]) {
-    let names: std::collections::BTreeSet<_> = packages.iter().map(|package| package.name).collect();
-    for name in names {
-        let mut versions = Map::new();
-        let mut latest = "";
-        for package in packages.iter().filter(|package| package.name == name) {
-            let (mut manifest, bytes) = package.pack();
-            let file = format!("files/{}-{}.tgz", name.replace(['@', '/'], "_"), package.version);
-            let hash = STANDARD.encode(ring::digest::digest(&ring::digest::SHA512, &bytes));
-            manifest
-                .insert("dist".into(), json!({ "tarball": server.url(&file), "integrity": format!("sha512-{hash}") }));
-            server.set(&file, Reply::new(200, bytes));
-            versions.insert(package.version.into(), manifest.into());
-            latest = package.version;
-        }
-        let page = json!({ "name": name, "dist-tags": { "latest": latest }, "versions": versions });
-        server.set(&name.replace('/', "%2f"), Reply::json(200, page));
+    for (path, reply) in registry(|path| server.url(path), packages) {
+        server.set(&path, reply);
     }
 }
 
@@ -98,14 +40,14 @@ const rigTools = () => Object.entries(tools).map(([name, [more]]) => ({ name, de
 const rigInvoke = (name, args, context) => tools[name][1](args, context);
 ";
 
-fn commonjs(version: &'static str) -> Package {
+fn commonjs(version: &str) -> Package {
     Package::new("rig-pack-demo", version)
         .with("main", json!("index.js"))
         .with("dependencies", json!({ "helper": "^1.0.0" }))
         .file("index.js", format!("const fs = require('fs');\nrequire('helper');\n{TOOLS}\nmodule.exports = {{ rigPack, rigTools, rigInvoke }};\n"))
 }
 
-fn module(name: &'static str) -> Package {
+fn module(name: &str) -> Package {
     Package::new(name, "1.0.0")
         .with("type", json!("module"))
         .with("exports", json!({ ".": { "import": "./index.js" } }))
@@ -196,7 +138,7 @@ fn a_lock_restores_the_same_files_and_changed_ones_are_not_run() {
     // Other bytes under the same name and version, as whoever holds the registry could serve them.
     fs::remove_dir_all(project.dir().join(".rig")).unwrap();
     fs::remove_dir_all(project.home()).unwrap();
-    let other = Package::new("helper", "1.2.0").file("index.js", "process.exit(1)").pack().1;
+    let other = Package::new("helper", "1.2.0").file("index.js", "process.exit(1)").archive();
     server.set("files/helper-1.2.0.tgz", Reply::new(200, other));
     project.rig(&["install"]).fails_with(1).says("has another hash than it says, or than rig.lock");
     assert_eq!((project.read("rig.lock"), folder.exists()), (before, false));

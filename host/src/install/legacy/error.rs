@@ -28,6 +28,8 @@ pub enum LegacyError {
     /// The interpreter is too old, or cannot be used.
     #[error("{} cannot be used: {why}", .path.display())]
     Interpreter {
+        /// Of which ecosystem.
+        runtime: Runtime,
         /// The interpreter.
         path: PathBuf,
         /// Why.
@@ -184,7 +186,9 @@ impl LegacyError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Name { .. } => "name a package, such as `rig-pack-stripe` or `rig-pack-stripe@1.2.0`".to_owned(),
-            Self::NoInterpreter { runtime: Runtime::Node, .. } => "install Node 20 or later, with npm".into(),
+            Self::NoInterpreter { runtime: Runtime::Node, .. } | Self::Interpreter { runtime: Runtime::Node, .. } => {
+                "install Node 20 or later, with npm".into()
+            }
             Self::NoInterpreter { .. } => {
                 "install Python 3.9 or later, or name one in rig.yaml under `python: {interpreter: …}`".into()
             }

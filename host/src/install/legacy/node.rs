@@ -82,7 +82,7 @@ impl<'a> Npm<'a> {
         };
         let node = find("node", &machine.path).ok_or_else(|| none("node"))?;
         let npm = find("npm", &machine.path).ok_or_else(|| none("npm"))?;
-        let unusable = |why: String| LegacyError::Interpreter { path: node.clone(), why };
+        let unusable = |why: String| LegacyError::Interpreter { runtime: Runtime::Node, path: node.clone(), why };
         let mut probe = command(&node, &machine.path);
         probe.args(["-p", "process.execPath + '\\n' + process.versions.node"]);
         let ran = command::run(probe).map_err(|error| unusable(error.to_string()))?;

@@ -52,7 +52,8 @@ pub(super) struct Environment {
 
 impl Interpreter {
     fn probe(path: &Path, machine: &Machine) -> Result<Self, LegacyError> {
-        let unusable = |why: String| LegacyError::Interpreter { path: path.to_path_buf(), why };
+        let unusable =
+            |why: String| LegacyError::Interpreter { runtime: Runtime::Python, path: path.to_path_buf(), why };
         let mut probe = command(path, &machine.path);
         // Without `-S`: a link in an environment finds its own way only with it.
         probe.args(["-I", "-c", PROBE]);

@@ -1,4 +1,5 @@
-//! A connection whose bytes are counted, and which notices that nothing passes any more.
+//! A connection whose bytes are counted as they pass, so that those of a connection that is kept for later calls are counted with the call
+//! that they belong to; and which notices that nothing passes any more.
 
 use std::{
     io,
@@ -59,21 +60,15 @@ impl Counted {
     }
 }
 
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let (sent, received) = (self.bytes.sent.load(Ordering::Relaxed), self.bytes.received.load(Ordering::Relaxed));
-        self.shared.count(&self.host, |traffic| {
-            traffic.bytes_sent += sent;
-            traffic.bytes_received += received;
-        });
-    }
-}
-
 impl AsyncRead for Counted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(self.passage.as_mut().poll_read(cx, buf))?;
-        self.bytes.received.fetch_add((buf.filled().len() - before) as u64, Ordering::Relaxed);
+        let read = (buf.filled().len() - before) as u64;
+        self.bytes.received.fetch_add(read, Ordering::Relaxed);
+        if read > 0 {
+            self.shared.count(&self.host, |traffic| traffic.bytes_received += read);
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -82,6 +77,7 @@ impl AsyncWrite for Counted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(self.passage.as_mut().poll_write(cx, buf))?;
         self.bytes.sent.fetch_add(written as u64, Ordering::Relaxed);
+        self.shared.count(&self.host, |traffic| traffic.bytes_sent += written as u64);
         Poll::Ready(Ok(written))
     }
 

@@ -75,6 +75,9 @@ pub(super) async fn answer(shared: Arc<Shared>, socket: UdpSocket) {
         match socket.recv_from(&mut question).await {
             Ok((length, from)) => {
                 if let Some(answer) = answer_to(&question[..length], &shared.names) {
+                    if let Some(name) = refused(&answer) {
+                        shared.count(&name, |traffic| traffic.refused += 1);
+                    }
                     let _ = socket.send_to(&answer, from).await;
                 }
             }
@@ -84,11 +87,24 @@ pub(super) async fn answer(shared: Arc<Shared>, socket: UdpSocket) {
     }
 }
 
+/// The bytes of a message before its question.
+const HEADER: usize = 12;
+/// The question for an address of the fourth version.
+const ADDRESS: [u8; 2] = [0, 1];
+const INTERNET: [u8; 2] = [0, 1];
+/// That a name exists, and that it does not; with recursion as if there were any.
+const FOUND: u8 = 0x80;
+const NO_SUCH_NAME: u8 = 0x83;
+
+/// The name that an answer says does not exist. Programs ask for both versions of addresses at once: one of the two questions counts.
+fn refused(answer: &[u8]) -> Option<String> {
+    let (name, length) = name(answer.get(HEADER..)?)?;
+    let asked_for = answer.get(HEADER + length..HEADER + length + 2)?;
+    (*answer.get(3)? == NO_SUCH_NAME && asked_for == ADDRESS).then_some(name)
+}
+
 /// The answer to a question for one name (RFC 1035, section 4), or nothing when it is not one.
 fn answer_to(question: &[u8], names: &Names) -> Option<Vec<u8>> {
-    const HEADER: usize = 12;
-    const ADDRESS: [u8; 2] = [0, 1];
-    const INTERNET: [u8; 2] = [0, 1];
     let header = question.get(..HEADER)?;
     // A standard question, and one.
     if header[2] & 0xf8 != 0 || header[4..6] != [0, 1] {
@@ -101,8 +117,7 @@ fn answer_to(question: &[u8], names: &Names) -> Option<Vec<u8>> {
     let address = names.address(&name);
     let given = address.filter(|_| kind == ADDRESS && class == INTERNET);
     let recursion = header[2] & 1;
-    // A response, with recursion as if there were any; "no such name" for what is not granted.
-    let code = if address.is_some() { 0x80 } else { 0x83 };
+    let code = if address.is_some() { FOUND } else { NO_SUCH_NAME };
     let mut answer = Vec::with_capacity(HEADER + asked.len() + 16);
     answer.extend_from_slice(&header[..2]);
     answer.extend_from_slice(&[0x80 | recursion, code, 0, 1, 0, u8::from(given.is_some()), 0, 0, 0, 0]);
@@ -184,6 +199,10 @@ mod tests {
         for name in ["evil.example", "example.com", "wide.example", "metadata.google.internal"] {
             let answer = answer_to(&question(name, 1), &names()).unwrap();
             assert_eq!((answer[3], answer[7]), (0x83, 0), "{name}");
+            assert_eq!(refused(&answer).as_deref(), Some(name));
+        }
+        for (name, kind) in [("api.example.com", 1), ("evil.example", 28)] {
+            assert_eq!(refused(&answer_to(&question(name, kind), &names()).unwrap()), None, "{name} {kind}");
         }
     }
 
