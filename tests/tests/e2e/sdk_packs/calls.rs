@@ -27,7 +27,8 @@ pub(super) struct Call {
 }
 
 impl Call {
-    fn pack(&self) -> &'static str {
+    /// The pack that it is a tool of.
+    pub(super) fn pack(&self) -> &'static str {
         self.tool.split_once('.').expect("a name of a tool").0
     }
 
