@@ -10,6 +10,9 @@ use rig_tests::{
 };
 use serde_json::json;
 
+/// A machine: for which packs, the programs that it has, the message and the hint.
+type Case = (&'static str, &'static [(&'static str, &'static str)], &'static str, &'static str);
+
 /// What is wrong with a refusal: it says this and this hint, and nothing has changed.
 fn wrong(project: &Project, args: &[&str], message: &str, hint: &str) -> Option<Output> {
     let before = project.state();
@@ -24,8 +27,8 @@ fn wrong(project: &Project, args: &[&str], message: &str, hint: &str) -> Option<
 
 #[test]
 fn a_machine_without_the_interpreter() {
-    let python = r#"echo '{"version":[3,8,1],"program":"/x","prefix":"/x"}'"#;
-    let cases: [(&str, &[(&str, &str)], &str, &str); 7] = [
+    const OLD: &str = r#"echo '{"version":[3,8,1],"program":"/x","prefix":"/x"}'"#;
+    let cases: [Case; 7] = [
         (
             "python",
             &[],
@@ -34,7 +37,7 @@ fn a_machine_without_the_interpreter() {
         ),
         (
             "python",
-            &[("python3", python)],
+            &[("python3", OLD)],
             "programs/python3 cannot be used: it is Python 3.8.1, and rig needs 3.9 or later",
             "name another in rig.yaml under `python: {interpreter: …}`",
         ),

@@ -11,10 +11,12 @@ pub(super) const SLACK: &str = "xoxb-123456789012-1234567890123-AbCdEfGhIjKlMnOp
 pub(super) const GITHUB: &str = "ghp_aBcDeFgHiJkLmNoPqRsTuVwXyZ0123456789";
 pub(super) const NOTION: &str = "ntn_b0123456789AbCdEfGhIjKlMnOpQrStUvWxYz0123";
 
+type Service = fn(&Recorded) -> Reply;
+
 /// All of them.
 pub(super) fn start() -> Upstream {
     let upstream = Upstream::start();
-    let services: [(&str, fn(&Recorded) -> Reply); 9] = [
+    let services: [(&str, Service); 9] = [
         ("api.stripe.com", stripe),
         ("files.stripe.com", |_| Reply::json(200, json!({ "id": "file_1", "object": "file" }))),
         ("slack.com", slack),
@@ -71,7 +73,7 @@ fn slack(request: &Recorded) -> Reply {
 
 fn github(request: &Recorded) -> Reply {
     let url = |path: &str| format!("https://api.github.com{path}");
-    let titles = |titles: &[&str]| Value::from_iter(titles.iter().map(|title| json!({ "number": 1, "title": title })));
+    let titles = |titles: &[&str]| titles.iter().map(|title| json!({ "number": 1, "title": title })).collect::<Value>();
     match (request.method.as_str(), request.path()) {
         ("GET", "/repos/acme/app") => {
             Reply::json(200, json!({ "id": 1, "name": "app", "full_name": "acme/app", "url": url("/repos/acme/app") }))
