@@ -154,13 +154,12 @@ impl RunnerError {
             }
             Self::Trust(_) => "check the files that `network.extra_ca` names in rig.yaml".into(),
             Self::Scratch(_) => "check that rig's home has space and belongs to you".into(),
-            // What it said last is the reason already.
-            Self::Silent { .. } => "report this to the pack's author".into(),
             Self::Pack { log, .. } => match log.iter().rev().find(|line| !line.trim().is_empty()) {
                 Some(line) => format!("it said: {}", crate::words::plain(line)),
                 None => "report this to the pack's author".into(),
             },
-            Self::Tools(_) => "report this to the pack's author".into(),
+            // Of a silent one, what it said last is the reason already.
+            Self::Silent { .. } | Self::Tools(_) => "report this to the pack's author".into(),
             Self::OtherTools => {
                 format!("what it tells may depend on the machine; `rig uninstall {pack}` and install it again")
             }

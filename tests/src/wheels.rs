@@ -1,6 +1,7 @@
 //! Packs for Python, made in a moment: wheels with the code that a test gives, and folders of them that stand for an index.
 
 use std::{
+    fmt::Write as _,
     fs,
     io::{Cursor, Write as _},
     path::{Path, PathBuf},
@@ -105,7 +106,7 @@ impl Wheel {
         let info = format!("{}-{}.dist-info", self.name.replace('-', "_"), self.version);
         let mut metadata = format!("Metadata-Version: 2.1\nName: {}\nVersion: {}\n", self.name, self.version);
         for line in &self.metadata {
-            metadata.push_str(&format!("{line}\n"));
+            let _ = writeln!(metadata, "{line}");
         }
         let wheel = format!("Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {}\n", self.tag);
         let mut files = self.files.clone();
@@ -144,17 +145,18 @@ pub fn pack_code(id: &str, version: &str, tools: &[(&str, &str)]) -> String {
          **more), impl)\n        return impl\n    return register\n\n",
     );
     for (head, body) in tools {
-        code.push_str(&format!("@tool({head})\ndef _(args, secrets, ctx):\n"));
+        let _ = writeln!(code, "@tool({head})\ndef _(args, secrets, ctx):");
         for line in body.lines() {
-            code.push_str(&format!("    {line}\n"));
+            let _ = writeln!(code, "    {line}");
         }
         code.push('\n');
     }
-    code.push_str(&format!(
+    let _ = write!(
+        code,
         "class Pack:\n    def rig_pack_metadata(self):\n        return {{'name': {id:?}, 'version': {version:?}}}\n\
          \n    def rig_tools(self):\n        return [tool for tool, _ in TOOLS.values()]\n\
          \n    def rig_impls(self):\n        return {{name: RegisteredTool(tool, impl, {id:?}, {version:?}) for name, (tool, impl) in \
          TOOLS.items()}}\n\npack = Pack()\n"
-    ));
+    );
     code
 }

@@ -43,7 +43,7 @@ impl Decoder {
     ///
     /// # Errors
     /// [`TooLong`], as soon as the head of such a frame has come.
-    pub fn next(&mut self) -> Result<Option<&[u8]>, TooLong> {
+    pub fn take(&mut self) -> Result<Option<&[u8]>, TooLong> {
         let rest = &self.pending[self.read..];
         let Some((head, rest)) = rest.split_first_chunk::<HEAD>() else { return Ok(None) };
         let size = u32::from_be_bytes(*head) as usize;
@@ -81,7 +81,7 @@ mod tests {
         let (mut decoder, mut found) = (Decoder::new(limit), Vec::new());
         for piece in bytes.chunks(piece) {
             decoder.push(piece);
-            while let Some(message) = decoder.next()? {
+            while let Some(message) = decoder.take()? {
                 found.push(message.to_vec());
             }
         }
@@ -117,7 +117,7 @@ mod tests {
                 state ^= state >> 7;
                 state ^= state << 17;
                 // Mostly small numbers, so that heads are often believable.
-                if state & 3 == 0 { state.to_le_bytes()[5] } else { state.to_le_bytes()[5] & 7 }
+                if state.is_multiple_of(4) { state.to_le_bytes()[5] } else { state.to_le_bytes()[5] & 7 }
             })
             .take(64)
             .collect();

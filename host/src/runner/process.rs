@@ -141,7 +141,7 @@ impl Shared {
             };
             decoder.push(&buffer[..read]);
             loop {
-                match decoder.next() {
+                match decoder.take() {
                     Ok(Some(message)) if self.take_in(message) => {}
                     Ok(None) => break,
                     Ok(Some(_)) => return self.end("something else than its runner wrote to the pipe of its answers"),

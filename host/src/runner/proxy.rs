@@ -60,8 +60,8 @@ impl Listeners {
     }
 
     /// A proxy in the machine's own network.
-    pub(super) fn machine(proxy: std::net::TcpListener) -> io::Result<Self> {
-        Ok(Self { proxy, names: None, ports: Vec::new() })
+    pub(super) fn machine(proxy: std::net::TcpListener) -> Self {
+        Self { proxy, names: None, ports: Vec::new() }
     }
 }
 

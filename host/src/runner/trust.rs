@@ -22,11 +22,14 @@ const MACHINE: [&str; 4] = [
 /// Names of that file, for OpenSSL and Python's `ssl`, for requests, for curl, and for Node, which has authorities of its own besides.
 const VARIABLES: [&str; 4] = ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"];
 
+/// A part of an environment.
+type Variables = Vec<(OsString, OsString)>;
+
 /// What the environment of a program says of that, and the file that it names. Nothing where the project has no authorities of its own.
 ///
 /// # Errors
 /// When a file cannot be read, or the new one not be written in `folder`.
-pub(super) fn variables(gate: &Gate, folder: &Path) -> io::Result<(Vec<(OsString, OsString)>, Option<PathBuf>)> {
+pub(super) fn variables(gate: &Gate, folder: &Path) -> io::Result<(Variables, Option<PathBuf>)> {
     if gate.extra_ca().is_empty() {
         return Ok((Vec::new(), None));
     }

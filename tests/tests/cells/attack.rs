@@ -16,7 +16,7 @@ use rig_host::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// A machine that is busy takes this long for what takes a second.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// An interpreter and the folders that it needs, by asking it.
 #[derive(Debug, Clone)]
@@ -153,7 +153,7 @@ pub(crate) async fn finish(mut running: Running, stdin: &[u8]) -> Came {
         drop(std::mem::replace(&mut running.stdin, nothing));
         let (read, noted) =
             tokio::join!(running.stdout.read_to_end(&mut stdout), running.stderr.read_to_end(&mut stderr));
-        (read.unwrap(), noted.unwrap());
+        read.and(noted).unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Came { stdout: text(&stdout), stderr: text(&stderr), ended: running.held.ended().await }
     })

@@ -191,7 +191,8 @@ async fn variables_that_run_code_do_nothing() {
     for setup in &setups {
         // A rig with these variables is what `env` starts: the cell's launcher.
         let launcher = folder.path().join("launcher");
-        let exports: String = variables.iter().map(|(name, value)| format!("export {name}={value:?}\n")).collect();
+        let exports: Vec<String> = variables.iter().map(|(name, value)| format!("export {name}={value:?}\n")).collect();
+        let exports = exports.concat();
         let rig = rig_tests::rig_path();
         fs::write(&launcher, format!("#!/bin/sh\n{exports}exec {rig:?} \"$@\"\n")).unwrap();
         fs::set_permissions(&launcher, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();

@@ -167,7 +167,7 @@ async fn watched(mut running: rig_host::runner::cell::Running) -> (crate::attack
     let read = async {
         let (a, b) =
             tokio::join!(running.stdout.read_to_string(&mut stdout), running.stderr.read_to_string(&mut stderr));
-        (a.unwrap(), b.unwrap());
+        a.and(b).unwrap();
     };
     tokio::time::timeout(crate::attack::PATIENCE, read).await.unwrap();
     let ended = running.held.ended().await;

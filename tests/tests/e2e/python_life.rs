@@ -18,7 +18,7 @@ use rig_tests::{
 };
 use serde_json::json;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn folder() -> Project {
     let project = Project::empty();
@@ -53,7 +53,7 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
 fn simple(server: &IndexServer, wheels: &[Wheel]) {
     for name in wheels.iter().map(Wheel::project).collect::<std::collections::BTreeSet<_>>() {
         let of_it = wheels.iter().filter(|wheel| wheel.project() == name);
-        let links: String = of_it
+        let links: Vec<String> = of_it
             .map(|wheel| {
                 let (file, hash) = (wheel.file_name(), Sha256::of(&wheel.bytes()).hex());
                 server.set(&format!("files/{file}"), Reply::new(200, wheel.bytes()));
@@ -62,7 +62,7 @@ fn simple(server: &IndexServer, wheels: &[Wheel]) {
             .collect();
         server.set(
             &format!("simple/{name}/"),
-            Reply::html(200, &format!("<!DOCTYPE html><html><body>{links}</body></html>")),
+            Reply::html(200, &format!("<!DOCTYPE html><html><body>{}</body></html>", links.concat())),
         );
     }
 }

@@ -65,7 +65,7 @@ impl Gate {
                     return Ok(stream);
                 }
                 Ok(Err(error)) => {
-                    last = HttpError::Connect(format!("no connection to {host}:{port}: {}", error.kind()))
+                    last = HttpError::Connect(format!("no connection to {host}:{port}: {}", error.kind()));
                 }
                 Err(_) => last = HttpError::Timeout(format!("{host}:{port} does not answer")),
             }

@@ -66,7 +66,8 @@ pub(crate) fn apply(
 ) -> Result<(), LegacyError> {
     node::apply(home, machine, project, (before, lock), remove)?;
     let python = |lock: &Lock| lock.packs.values().any(|locked| locked.runtime == Runtime::Python);
-    if !python(lock) && !(remove && python(before)) {
+    let concerned = python(lock) || (remove && python(before));
+    if !concerned {
         return Ok(());
     }
     let environment = Environment::of(project, machine)?;
@@ -93,7 +94,13 @@ fn fill(
     for locked in lock.packs.values().filter(|locked| locked.runtime == Runtime::Python) {
         for (file, (bytes, wheel)) in wheels(home, locked)? {
             if !install.contains_key(&file) && wheel.changed(&packages).is_some() {
-                files.extend(wheel.files.keys().filter(|path| path.ends_with(".py")).map(|path| packages.join(path)));
+                files.extend(
+                    wheel
+                        .files
+                        .keys()
+                        .filter(|path| std::path::Path::new(path).extension().is_some_and(|ending| ending == "py"))
+                        .map(|path| packages.join(path)),
+                );
                 install.insert(file, (Sha256::of(&bytes), bytes));
             }
         }
@@ -141,9 +148,9 @@ fn compile(
         return;
     }
     let target = environment.compiled(home);
-    let list: String = files.iter().map(|path| format!("{}\n", path.display())).collect();
+    let list: Vec<String> = files.iter().map(|path| format!("{}\n", path.display())).collect();
     let list_file = folder.join("compile.txt");
-    let ready = crate::home::private_dir(&target).and_then(|()| std::fs::write(&list_file, list));
+    let ready = crate::home::private_dir(&target).and_then(|()| std::fs::write(&list_file, list.concat()));
     if ready.is_err() {
         return;
     }

@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use super::{
     LegacyError, Machine,
     command::{self, command, find},
-    project_key,
+    project_key, version,
 };
 use crate::{
     home::{Home, private_dir},
@@ -37,7 +37,7 @@ const ENTRY: &str = "entry.mjs";
 /// Node and npm.
 pub(super) struct Npm<'a> {
     pub(super) node: PathBuf,
-    npm: PathBuf,
+    installer: PathBuf,
     version: String,
     machine: &'a Machine,
     project: &'a Project,
@@ -76,12 +76,12 @@ impl<'a> Npm<'a> {
         home: &'a Home,
         offline: bool,
     ) -> Result<Self, LegacyError> {
-        let none = |name| LegacyError::NoInterpreter {
+        let absent = |name| LegacyError::NoInterpreter {
             runtime: Runtime::Node,
             looked: format!("there is no `{name}` in PATH"),
         };
-        let node = find("node", &machine.path).ok_or_else(|| none("node"))?;
-        let npm = find("npm", &machine.path).ok_or_else(|| none("npm"))?;
+        let node = find("node", &machine.path).ok_or_else(|| absent("node"))?;
+        let installer = find("npm", &machine.path).ok_or_else(|| absent("npm"))?;
         let unusable = |why: String| LegacyError::Interpreter { runtime: Runtime::Node, path: node.clone(), why };
         let mut probe = command(&node, &machine.path);
         probe.args(["-p", "process.execPath + '\\n' + process.versions.node"]);
@@ -96,20 +96,19 @@ impl<'a> Npm<'a> {
             return Err(unusable(format!("it is Node {version}, and rig needs {OLDEST} or later")));
         }
         let node = fs::canonicalize(program).map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { node, npm, version, machine, project, home, offline })
+        Ok(Self { node, installer, version, machine, project, home, offline })
     }
 
     /// A command of npm that reads no configuration but what is given here.
     fn command(&self, name: &str, folder: &Path) -> Result<Command, LegacyError> {
         let cache = self.home.root().join("cache").join("npm");
         private_dir(&cache).map_err(|source| LegacyError::io("make", &cache, source))?;
-        let mut npm = command(&self.npm, &self.machine.path);
+        let mut npm = command(&self.installer, &self.machine.path);
         npm.current_dir(folder).env("HOME", folder).arg(name).args([
             "--ignore-scripts",
             "--no-audit",
             "--no-fund",
             "--no-update-notifier",
-            "--engine-strict",
             "--omit=dev",
             "--loglevel=error",
             "--color=false",
@@ -172,6 +171,12 @@ impl<'a> Npm<'a> {
         })?;
         let (own, size) = (Sha256::of(&bytes), bytes.len() as u64);
         let version = entry["version"].as_str().unwrap_or_default().to_owned();
+        // Of the pack alone: packages that it needs ask for more than they use, and npm by itself only warns.
+        if let Some(needs) = entry["engines"]["node"].as_str().filter(|needs| !version::suits(needs, &self.version)) {
+            let (needs, found) = (plain(needs), self.version.clone());
+            let package = format!("{}@{}", plain(package), plain(&version));
+            return Err(LegacyError::OtherVersion { package, runtime: Runtime::Node, needs, found });
+        }
         let artifacts = artifacts.into_iter().map(|(file, integrity)| Artifact { file, integrity }).collect();
         Ok(Chosen { packages, version, artifacts, own, size })
     }
@@ -236,16 +241,6 @@ impl<'a> Npm<'a> {
                     });
                 let (package, wanted) = named.unwrap_or((package.to_owned(), wanted));
                 LegacyError::NotFound { package, wanted, places: self.places() }
-            }
-            "EBADENGINE" => {
-                let needs = lines.iter().find_map(|line| line.split_once("Required: ")).and_then(|(_, rest)| {
-                    serde_json::from_str::<Value>(rest.trim()).ok()?.get("node")?.as_str().map(plain)
-                });
-                let of =
-                    lines.iter().find_map(|line| line.split_once("npm: ").or(line.split_once("version of node/npm: ")));
-                let package = of.map_or_else(|| package.to_owned(), |(_, name)| plain(name));
-                let (needs, found) = (needs.unwrap_or_else(|| "another".into()), self.version.clone());
-                LegacyError::OtherVersion { package, runtime: Runtime::Node, needs, found }
             }
             "ERESOLVE" => {
                 let facts = lines.iter().filter(|line| line.contains("Found: ") || line.contains("peer "));

@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
+    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -112,8 +113,8 @@ impl<'a> Pip<'a> {
         let constraints = folder.join("constraints.txt");
         // That of rig itself is given as a file; a version of it would make pip look the name up.
         let fixed: BTreeMap<_, _> = fixed.iter().filter(|(name, _)| *name != core::NAME && *name != package).collect();
-        let lines: String = fixed.iter().map(|(name, version)| format!("{name}=={version}\n")).collect();
-        fs::write(&constraints, lines).map_err(failed(&constraints))?;
+        let lines: Vec<String> = fixed.iter().map(|(name, version)| format!("{name}=={version}\n")).collect();
+        fs::write(&constraints, lines.concat()).map_err(failed(&constraints))?;
         let mut pip = self.download();
         pip.arg("--log").arg(&log).arg("--dest").arg(&wheels).arg("--constraint").arg(&constraints);
         if let Some(file) = &self.project.config().python.constraints {
@@ -172,30 +173,31 @@ impl<'a> Pip<'a> {
         folder: &Path,
     ) -> Result<(), LegacyError> {
         let failed = |source| LegacyError::io("write", folder, source);
-        let (links, list) = (folder.join("links"), folder.join("requirements.txt"));
-        fs::create_dir_all(&links).map_err(failed)?;
+        let (wheels_folder, requirements) = (folder.join("links"), folder.join("requirements.txt"));
+        fs::create_dir_all(&wheels_folder).map_err(failed)?;
         let mut lines = String::new();
         for (file, (sha256, bytes)) in wheels {
             let Some((name, version)) = wheel::of_file(file) else { continue };
-            fs::write(links.join(file), bytes).map_err(failed)?;
-            lines.push_str(&format!("{name}=={version} --hash=sha256:{}\n", sha256.hex()));
+            fs::write(wheels_folder.join(file), bytes).map_err(failed)?;
+            let _ = writeln!(lines, "{name}=={version} --hash=sha256:{}", sha256.hex());
         }
-        fs::write(&list, lines).map_err(failed)?;
-        let (tool, mut install) = match self.machine.uv() {
-            Some(uv) => {
-                let mut install = command(&uv, &self.machine.path);
-                install.args(["--no-config", "--offline", "--quiet", "--no-cache", "pip", "install", "--python"]);
-                install.arg(self.environment.python()).args(["--only-binary", ":all:", "--reinstall"]);
-                ("uv", install)
-            }
-            None => {
-                let mut install = self.command("install", true);
-                install.args(["--progress-bar", "off", "--only-binary", ":all:"]);
-                install.args(["--no-warn-script-location", "--force-reinstall", "--no-compile"]);
-                ("pip", install)
-            }
+        fs::write(&requirements, lines).map_err(failed)?;
+        let (tool, mut install) = if let Some(uv) = self.machine.uv() {
+            let mut install = command(&uv, &self.machine.path);
+            install.args(["--no-config", "--offline", "--quiet", "--no-cache", "pip", "install", "--python"]);
+            install.arg(self.environment.python()).args(["--only-binary", ":all:", "--reinstall"]);
+            ("uv", install)
+        } else {
+            let mut install = self.command("install", true);
+            install.args(["--progress-bar", "off", "--only-binary", ":all:"]);
+            install.args(["--no-warn-script-location", "--force-reinstall", "--no-compile"]);
+            ("pip", install)
         };
-        install.args(["--no-index", "--no-deps", "--require-hashes", "--find-links"]).arg(&links).arg("-r").arg(&list);
+        install
+            .args(["--no-index", "--no-deps", "--require-hashes", "--find-links"])
+            .arg(&wheels_folder)
+            .arg("-r")
+            .arg(&requirements);
         let ran = command::run(install).map_err(|error| LegacyError::Tool { tool, why: error.to_string() })?;
         if ran.ok { Ok(()) } else { Err(LegacyError::Tool { tool, why: last_error(&ran.stderr) }) }
     }
@@ -290,9 +292,9 @@ fn file_of(line: &str) -> Option<&str> {
 }
 
 fn last_error(said: &str) -> String {
-    let errors =
+    let mut errors =
         said.lines().filter_map(|line| line.trim().strip_prefix("ERROR: ").or(line.trim().strip_prefix("error: ")));
-    let last = errors.last().or_else(|| said.lines().rfind(|line| !line.trim().is_empty()));
+    let last = errors.next_back().or_else(|| said.lines().rfind(|line| !line.trim().is_empty()));
     plain(last.unwrap_or("it says nothing"))
 }
 

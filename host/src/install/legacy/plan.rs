@@ -73,9 +73,9 @@ impl Installer<'_> {
             if !grants.is_empty() {
                 found.granted.clone_from(&given);
             }
-            let planned = planner.fetch_package(runtime, found, wish, &packs).await?;
+            let pack = planner.fetch_package(runtime, found, wish, &packs).await?;
             for (slot, users) in
-                grant::missing(&planned.inspected.pack.manifest.capabilities(), &planned.inspected.pack.tools)
+                grant::missing(&pack.inspected.pack.manifest.capabilities(), &pack.inspected.pack.tools)
             {
                 planner.warn(format!(
                     "{} needs the secret {}, which is not granted: add `--slot {}`",
@@ -84,7 +84,7 @@ impl Installer<'_> {
                     plain(&slot),
                 ));
             }
-            packs.push(planned);
+            packs.push(pack);
         }
         Ok(planner.plan(packs, "install"))
     }
@@ -345,7 +345,7 @@ pub(super) fn unpacked(
     }
     let compiled = folder.join("compiled");
     let mut program = program::python(home, &environment.interpreter, &compiled, vec![packages.clone()], level)?;
-    program.pack = package.to_owned();
+    package.clone_into(&mut program.pack);
     package.clone_into(&mut program.package);
     program.paths = vec![packages];
     program.network = Arc::default();

@@ -111,18 +111,15 @@ impl Environment {
             return Ok(false);
         }
         let program = &self.interpreter.program;
-        let (tool, mut make) = match machine.uv() {
-            Some(uv) => {
-                let mut make = command(&uv, &machine.path);
-                make.args(["--no-config", "--offline", "--quiet", "venv", "--python"]).arg(program);
-                ("uv", make)
-            }
-            None => {
-                let mut make = command(program, &machine.path);
-                // Without pip: that of the interpreter itself is used, and what is not there is not out of date.
-                make.args(["-I", "-m", "venv", "--without-pip"]);
-                ("python -m venv", make)
-            }
+        let (tool, mut make) = if let Some(uv) = machine.uv() {
+            let mut make = command(&uv, &machine.path);
+            make.args(["--no-config", "--offline", "--quiet", "venv", "--python"]).arg(program);
+            ("uv", make)
+        } else {
+            let mut make = command(program, &machine.path);
+            // Without pip: that of the interpreter itself is used, and what is not there is not out of date.
+            make.args(["-I", "-m", "venv", "--without-pip"]);
+            ("python -m venv", make)
         };
         make.arg(&self.folder);
         let failed = |why: String| LegacyError::Tool { tool, why };

@@ -57,7 +57,9 @@ pub(in crate::install) fn embedded(
 pub(super) fn problems(id: &PackId, version: &Version, tools: &[PackTool]) -> Vec<String> {
     let mut bare = tools.to_vec();
     // Slots are granted, not declared: there is no manifest that they could be missing in.
-    bare.iter_mut().for_each(|tool| tool.def.auth_slots.clear());
+    for tool in &mut bare {
+        tool.def.auth_slots.clear();
+    }
     let pack = embedded(id, version, (Runtime::Python, ""), &Capabilities::default(), bare);
     let mut problems = pack.problems();
     for tool in tools {

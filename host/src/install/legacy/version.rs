@@ -83,7 +83,6 @@ fn bounds(part: &Comparator) -> Vec<String> {
         Op::Exact | Op::Wildcard => vec![format!(">={low}"), format!("<{above}")],
         Op::Greater if part.patch.is_some() => vec![format!(">{low}")],
         Op::Greater => vec![format!(">={above}")],
-        Op::GreaterEq => vec![format!(">={low}")],
         Op::Less => vec![format!("<{low}")],
         Op::LessEq if part.patch.is_some() => vec![format!("<={low}")],
         Op::LessEq => vec![format!("<{above}")],
@@ -96,9 +95,36 @@ fn bounds(part: &Comparator) -> Vec<String> {
             };
             vec![format!(">={low}"), format!("<{high}")]
         }
-        // The enum may grow; a bound that is missing asks for more, which consent shows.
+        // At least that. The enum may grow; a bound that is missing asks for more, which consent shows.
         _ => vec![format!(">={low}")],
     }
+}
+
+/// Whether a version of Node is one that a package wants: alternatives between `||`, each of conditions that all hold. What cannot be read
+/// asks for nothing.
+pub(super) fn suits(needs: &str, version: &str) -> bool {
+    let Ok(version) = version.parse::<semver::Version>() else { return true };
+    let one = |alternative: &str| {
+        // `>= 18` is one condition, `>=18 <20` are two.
+        let mut conditions = alternative.trim().to_owned();
+        for operator in [">", "<", "=", "^", "~"] {
+            while conditions.contains(&format!("{operator} ")) {
+                conditions = conditions.replace(&format!("{operator} "), operator);
+            }
+        }
+        let conditions = conditions.split_whitespace().collect::<Vec<_>>().join(", ");
+        let plain = conditions.starts_with(|c: char| c.is_ascii_digit()) && !conditions.contains(['-', 'x', '*', ',']);
+        // A bare number is that version: `18` is any 18, `18.1.0` that one.
+        let conditions = match conditions.matches('.').count() {
+            2 if plain => format!("={conditions}"),
+            1 if plain => format!("~{conditions}"),
+            0 if plain => format!("^{conditions}"),
+            _ => conditions,
+        };
+        conditions.is_empty()
+            || conditions.parse::<semver::VersionReq>().map_or(true, |wanted| wanted.matches(&version))
+    };
+    needs.split("||").any(one)
 }
 
 #[cfg(test)]
@@ -140,6 +166,30 @@ mod tests {
             ("latest", ""),
         ] {
             assert_eq!(to_pip(&wanted(text).unwrap()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn versions_of_node_that_packages_want() {
+        for (needs, fits) in [
+            (">=18", true),
+            (">= 18.0.0", true),
+            (">=22", false),
+            (">=18 <20", false),
+            ("^18 || ^20 || >=22", true),
+            ("^18.0.0 || >=22.1", false),
+            ("20", true),
+            ("20.x", true),
+            ("18", false),
+            ("20.19.4", true),
+            ("20.19.3", false),
+            ("~20.19", true),
+            ("18 - 21", true),
+            ("*", true),
+            ("", true),
+            ("what", true),
+        ] {
+            assert_eq!(suits(needs, "20.19.4"), fits, "{needs}");
         }
     }
 }

@@ -33,7 +33,7 @@ pub fn enter(rest: &[std::ffi::OsString]) -> ExitCode {
         return inside::run(&socket);
     }
     let ended = match message::receive::<Plan>(&socket) {
-        Ok(Some((plan, files))) => prepare(plan, files, &socket),
+        Ok(Some((plan, files))) => prepare(plan, &files, &socket),
         _ => return ExitCode::FAILURE,
     };
     let report = match ended {
@@ -46,7 +46,7 @@ pub fn enter(rest: &[std::ffi::OsString]) -> ExitCode {
     }
 }
 
-fn prepare(mut plan: Plan, files: Vec<OwnedFd>, outer: &OwnedFd) -> Outcome<Ended> {
+fn prepare(mut plan: Plan, files: &[OwnedFd], outer: &OwnedFd) -> Outcome<Ended> {
     for group in &plan.groups {
         // "0" is whoever writes it. What is started later is in the group from its first moment.
         fs::write(group.join("cgroup.procs"), "0").setup("entering the control group")?;

@@ -119,7 +119,7 @@ impl Cell {
             .map_err(|error| Error::Setup(error.to_string()))?;
         let started = started.map_err(|report| self.error(report))?;
         let listeners = match outside {
-            Some((proxy, _)) => Listeners::machine(proxy),
+            Some((proxy, _)) => Ok(Listeners::machine(proxy)),
             None => Listeners::cell(started.listeners, &ports),
         };
         let proxy = Proxy::start(destination, listeners.map_err(failed)?, password).map_err(failed)?;
