@@ -79,7 +79,8 @@ fn install(scratch: &Scratch) -> Result<(), Failure> {
         server.set(&path, reply);
     }
     let wheels = folder.path().join("wheels");
-    let settings = format!("python: {{ find_links: [{wheels:?}] }}\nnode: {{ registry: '{}' }}\n", server.url(""));
+    let settings =
+        format!("python: {{ find_links: ['{}'] }}\nnode: {{ registry: '{}' }}\n", wheels.display(), server.url(""));
     let mut config = std::fs::OpenOptions::new().append(true).open(scratch.folder().join("rig.yaml"))?;
     config.write_all(settings.as_bytes())?;
     scratch.run(&["install", "rig-pack-bench-python", "--runtime", "python", "--yes"])?;
