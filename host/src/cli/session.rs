@@ -67,7 +67,7 @@ impl Session {
     }
 
     /// What packs from PyPI and npm need of the machine.
-    pub fn machine(&self) -> Machine {
+    pub fn machine() -> Machine {
         let active = env::var_os("VIRTUAL_ENV").filter(|folder| !folder.is_empty()).map(PathBuf::from);
         Machine { path: env::var_os("PATH").unwrap_or_default(), virtual_env: active.filter(|path| path.is_absolute()) }
     }

@@ -213,7 +213,7 @@ fn isolation(packs: &[PackId], needs_all: impl Fn(&PackId) -> bool) -> Vec<Check
         let message = format!("packs from PyPI and npm are cut off by {}", has.join(", "));
         checks.push(Check::new(NAME, Status::Ok, message));
     }
-    let stopped: Vec<&str> = packs.iter().filter(|id| needs_all(id)).map(|id| id.as_str()).collect();
+    let stopped: Vec<&str> = packs.iter().filter(|id| needs_all(id)).map(PackId::as_str).collect();
     for state in &states {
         let Some(why) = &state.lacks else { continue };
         let lacks = format!("{} ({}) cannot be had: {why}", state.layer.as_str(), state.layer.purpose());

@@ -41,7 +41,7 @@ pub fn run(session: &Session, args: &Install) -> Result<u8, Failure> {
         enable: !args.no_enable,
         cwd: session.start.clone(),
         trust: (&args.trust).into(),
-        machine: session.machine(),
+        machine: Session::machine(),
     };
     let bars = Bars::new(session.ui);
     let progress = |progress: Progress<'_>| bars.show(progress);

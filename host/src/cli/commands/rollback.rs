@@ -23,7 +23,7 @@ pub fn run(session: &Session, args: &Rollback) -> Result<u8, Failure> {
     let bundle = session.bundle();
     let way = WithBundle { network: &*gate, bundle: bundle.as_ref() };
     let installer = Installer::new(session.home.clone(), &way);
-    let (mode, machine) = (session.index_mode(false), session.machine());
+    let (mode, machine) = (session.index_mode(false), Session::machine());
     let options = Options { mode, machine, ..Options::new(session.start.clone()) };
     let bars = Bars::new(session.ui);
     let planned =

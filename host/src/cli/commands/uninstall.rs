@@ -13,7 +13,7 @@ pub fn run(session: &Session, args: &Uninstall) -> Result<u8, Failure> {
     let root = Project::discover(&session.start)?;
     let parse = |text: &String| text.parse::<PackId>().map_err(|error| Failure::usage(error.to_string()));
     let ids = args.packs.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-    let machine = session.machine();
+    let machine = Session::machine();
     let remove = args.remove_package.then_some((&session.home, &machine));
     for id in install::uninstall(&root, &ids, remove, &mut |lock| session.waiting(lock))? {
         session.ui.done(&format!("removed {id}"));

@@ -34,7 +34,7 @@ pub fn run(session: &Session, args: &Args) -> Result<u8, Failure> {
     let way = WithBundle { network: &*gate, bundle: bundle.as_ref() };
     let installer = Installer::new(session.home.clone(), &way);
     // A copy of the index that is a day old does not know what is new today.
-    let (mode, machine) = (session.index_mode(true), session.machine());
+    let (mode, machine) = (session.index_mode(true), Session::machine());
     let options = Options { mode, machine, enable: false, ..Options::new(session.start.clone()) };
     let targets = if args.all { Targets::All } else { Targets::Named(ids, version) };
     let bars = Bars::new(session.ui);
