@@ -34,10 +34,14 @@ pub(crate) struct Bare {
 
 impl Bare {
     pub(crate) fn new(engine: &Engine, component: &[u8]) -> Result<Self> {
-        let component = Component::new(engine, component)?;
+        Self::of(engine, &Component::new(engine, component)?)
+    }
+
+    /// Of a component that is compiled.
+    pub(crate) fn of(engine: &Engine, component: &Component) -> Result<Self> {
         let mut linker = Linker::new(engine);
         pack::log::add_to_linker::<_, HasSelf<Nothing>>(&mut linker, |state| state)?;
-        let pre = PackPre::new(linker.instantiate_pre(&component)?)?;
+        let pre = PackPre::new(linker.instantiate_pre(component)?)?;
         Ok(Self { engine: engine.clone(), pre })
     }
 

@@ -39,6 +39,7 @@ pub(crate) fn measure(scratch: &Scratch, args: &str) -> Result<Vec<Figure>, Fail
         let load = Load {
             address: gateway.address,
             path: "/v1/tools/echo.message.send:call".into(),
+            headers: Vec::new(),
             body: format!(r#"{{"args":{args}}}"#),
             expect: r#""ok":true"#.into(),
             connections: 1,

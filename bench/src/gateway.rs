@@ -25,6 +25,7 @@ pub(crate) fn measure(scratch: &Scratch, args: &str) -> Result<Vec<Figure>, Fail
         let bare = Load {
             address: bare.address,
             path: "/call".into(),
+            headers: Vec::new(),
             body: args.into(),
             expect: r#""message":"hello""#.into(),
             connections,

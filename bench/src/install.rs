@@ -32,7 +32,7 @@ const BOUND: Bound = Bound::AtMost(3.0);
 const ROUNDS: usize = 15;
 
 /// The packs: one for each of ten services.
-const TEN: [&str; 10] =
+pub(crate) const TEN: [&str; 10] =
     ["airtable", "elevenlabs", "github", "google", "notion", "sendgrid", "slack", "stripe", "supabase", "twilio"];
 
 /// Measures both. Nothing when there is no `curl` or `sha256sum`: the reason is printed.

@@ -29,6 +29,8 @@ const MAX_ANSWER: usize = 1024 * 1024;
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
     pub(crate) path: String,
+    /// Beside those that every request has.
+    pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
     /// Stands in every right answer.
     pub(crate) expect: String,
@@ -95,10 +97,12 @@ async fn generate(load: Load) -> Result<Found, Failure> {
 async fn connection(load: &Load, from: Instant, to: Instant) -> Result<Vec<u64>, Failure> {
     let mut stream = TcpStream::connect(load.address).await?;
     stream.set_nodelay(true)?;
+    let headers: Vec<String> = load.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let request = format!(
-        "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{}",
+        "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n{}Content-Length: {}\r\n\r\n{}",
         load.path,
         load.address,
+        headers.concat(),
         load.body.len(),
         load.body
     );

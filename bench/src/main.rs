@@ -3,23 +3,26 @@
 //! In one run, on the same component and the same inputs: the echo tool as native code, bare wasmtime (a fresh instance, the same
 //! settings), and rig's whole call pipeline in process. Then whole processes: `rig call` with a warm cache against `rig --version`;
 //! the gateway over HTTP against a bare axum handler that runs the component, and beside guests in endless loops; MCP over stdio against
-//! a Node server on the official SDK; packs for Python and Node in their processes; installing ten packs from loopback against `curl` and `sha256sum` ([`install`] says how compiling
+//! a Node server on the official SDK; MCP over HTTP against rig's own API; packs for Python and Node in their processes; memory; installing ten packs from loopback against `curl` and `sha256sum` ([`install`] says how compiling
 //! is left out).
 //! Only ratios and differences within the run are judged; the exit code is 1 when one is beyond its bound.
 //!
-//! `--only pipeline|start|gateway|beside|stdio|install|runners` runs one part, `--json FILE` writes the figures for programs.
+//! `--only pipeline|start|cold|gateway|mcp|beside|stdio|install|runners|memory` runs one part, `--json FILE` writes the figures for programs.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints its findings")]
 
 mod bare;
 mod bare_http;
 mod beside;
+mod cold;
 mod figures;
 mod files;
 mod gateway;
 mod inputs;
 mod install;
 mod load;
+mod mcp_http;
 mod measure;
+mod memory;
 mod process;
 mod rig;
 mod runners;
@@ -38,7 +41,8 @@ const PIPELINE_BOUNDS: [(&str, f64); 2] = [("100 B", 2.0), ("10 KB", 1.2)];
 const COLD_START_BOUND: f64 = 40.0;
 
 /// The parts of a run, in order.
-const PARTS: [&str; 7] = ["pipeline", "start", "gateway", "beside", "stdio", "install", "runners"];
+const PARTS: [&str; 10] =
+    ["pipeline", "start", "cold", "gateway", "mcp", "beside", "stdio", "install", "runners", "memory"];
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
     let done = match words[..] {
         ["load", load] => load::main(load).map(|()| true),
         ["files", dir] => files::main(dir).map(|()| true),
+        ["once", file, args] => cold::main(file, args).map(|()| true),
         ["bare-http"] => bare_http::main().map(|()| true),
         _ => options(&words).and_then(|options| run(&options)),
     };
@@ -107,8 +112,14 @@ fn run(options: &Options<'_>) -> Result<bool, Failure> {
         });
     }
     let (_, small) = inputs::all().swap_remove(0);
+    if options.wants("cold") {
+        figures.extend(cold::measure(&packs, &scratch, &small)?);
+    }
     if options.wants("gateway") {
         figures.extend(gateway::measure(&scratch, &small)?);
+    }
+    if options.wants("mcp") {
+        figures.extend(mcp_http::measure(&scratch, &small)?);
     }
     if options.wants("beside") {
         figures.extend(beside::measure(&scratch, &small)?);
@@ -121,6 +132,9 @@ fn run(options: &Options<'_>) -> Result<bool, Failure> {
     }
     if options.wants("runners") {
         figures.extend(runners::measure(&scratch, &small)?);
+    }
+    if options.wants("memory") {
+        figures.extend(memory::measure(&packs, &small)?);
     }
     figures::show(&figures);
     if let Some(path) = options.json {

@@ -90,6 +90,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The floor: `rig-bench bare-http`.
     pub(crate) fn bare() -> Result<Self, Failure> {
         let mut command = Command::new(std::env::current_exe()?);

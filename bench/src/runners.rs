@@ -50,6 +50,7 @@ pub(crate) fn measure(scratch: &Scratch, args: &str) -> Result<Vec<Figure>, Fail
         let load = Load {
             address: gateway.address,
             path: format!("/v1/tools/{tool}:call"),
+            headers: Vec::new(),
             body: format!(r#"{{"args":{args}}}"#),
             expect: r#""ok":true"#.into(),
             connections: 1,

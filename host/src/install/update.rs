@@ -177,11 +177,16 @@ impl Installer<'_> {
     pub async fn outdated(&self, project: &Project, options: &Options) -> Result<Vec<Outdated>, InstallError> {
         let mut planner = Planner::new(self, project, options, &|_| {});
         let packs = &project.lock().packs;
-        if packs.is_empty() || packs.values().any(|locked| of_registry(locked).is_none()) {
+        let elsewhere = |locked: &LockedPack| locked.runtime != Runtime::Wasm || of_registry(locked).is_some();
+        if packs.is_empty() || !packs.values().all(elsewhere) {
             planner.index().await?;
         }
         let mut found = Vec::new();
         for (id, locked) in packs {
+            if locked.runtime != Runtime::Wasm {
+                found.extend(planner.outdated_package(locked).await);
+                continue;
+            }
             if let Some(at) = of_registry(locked) {
                 found.extend(planner.outdated_in(locked, &at).await);
                 continue;
@@ -223,6 +228,18 @@ impl Planner<'_> {
     /// Where an installed pack came from, if that is a registry.
     fn registry(&self, id: &PackId) -> Option<Reference> {
         self.project.locked(id).and_then(of_registry)
+    }
+
+    /// As [`Self::outdated_in`], for a pack from PyPI or npm. To learn of a newer one is to fetch it.
+    async fn outdated_package(&mut self, locked: &LockedPack) -> Option<Outdated> {
+        let newer = self.newer_package(locked, None, &[]).await;
+        let (pack, installed) = (locked.pack_id.clone(), locked.version.clone());
+        let (update, held_by) = match newer {
+            Ok(newer) => (Some(newer?.version().clone()), Vec::new()),
+            Err(error) => (None, vec![error.to_string()]),
+        };
+        let newest = update.clone().unwrap_or_else(|| installed.clone());
+        Some(Outdated { pack, installed, update, newest, withdrawn: false, held_by })
     }
 
     /// As a line of `rig outdated`, when there is something to say. A registry that does not answer is something.

@@ -111,10 +111,7 @@ fn packs_without_components_say_so() {
     let (project, server) = served();
     let echo = json!({ "display_name": "Echo", "description": "Echoes.", "python": { "package": "rig-pack-echo" } });
     server.set(packs::INDEX, Reply::json(200, index(&json!({ "echo": echo }))));
-    project
-        .rig(&["install", "echo", "--yes"])
-        .fails_with(1)
-        .explains(&["echo", "packs for Python come with a later version"]);
+    project.rig(&["install", "echo", "--yes"]).fails_with(1).explains(&["echo", "add `--runtime python`"]);
     let none = json!({ "display_name": "Echo", "description": "Echoes.", "wasm": { "versions": {} } });
     server.set(packs::INDEX, Reply::json(200, index(&json!({ "echo": none }))));
     project.rig(&["install", "echo", "--yes", "--refresh"]).fails_with(1).says("echo");

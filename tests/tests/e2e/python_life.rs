@@ -210,6 +210,8 @@ fn an_update_shows_what_is_different_and_a_rollback_returns() {
     let output = project.rig(&["update", "demo", "--yes", "--offline"]);
     output.fails_with(1).says("demo 1.0.0 → 1.1.0 (breaking)").says("demo.b.x").says("--accept demo");
     assert_eq!(project.call("demo.a.x", json!({})).output(), json!({ "v": 1 }));
+    let outdated = project.rig(&["outdated", "--json", "--offline"]).json();
+    assert_eq!((&outdated[0]["pack"], &outdated[0]["update"]), (&json!("demo"), &json!("1.1.0")), "{outdated}");
     project.rig(&["update", "demo", "--yes", "--offline", "--accept", "demo"]).ok();
     assert_eq!(project.call("demo.a.x", json!({})).output(), json!({ "v": 2 }));
     project.rig(&["rollback", "--yes", "--offline"]).ok();

@@ -15,12 +15,13 @@ pub fn run(session: &Session, args: &Outdated) -> Result<u8, Failure> {
     let bundle = session.bundle();
     let way = WithBundle { network: &*gate, bundle: bundle.as_ref() };
     let installer = Installer::new(session.home.clone(), &way);
-    let options = Options { mode: session.index_mode(true), ..Options::new(session.start.clone()) };
+    let options =
+        Options { mode: session.index_mode(true), machine: Session::machine(), ..Options::new(session.start.clone()) };
     let found = Session::block_on(installer.outdated(&project, &options))??;
     if args.json {
         render::json(&found)?;
     } else if found.is_empty() {
-        session.ui.note("Every pack that comes from the project's index or from a registry is up to date.");
+        session.ui.note("Every pack that comes from an index or a registry is up to date.");
     } else {
         let row = |line: &Line| {
             let now =
