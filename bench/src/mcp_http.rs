@@ -2,14 +2,11 @@
 
 use crate::{
     Failure,
-    figures::{Bound, Figure},
+    figures::Figure,
     load::Load,
     measure::median,
     process::{Scratch, Server},
 };
-
-/// What MCP must at least reach of the rate of rig's API.
-const BOUND: Bound = Bound::AtLeast(0.7);
 
 /// How often the two take turns, and how long each turn is.
 const ROUNDS: usize = 5;
@@ -61,11 +58,7 @@ pub(crate) fn measure(scratch: &Scratch, args: &str) -> Result<Vec<Figure>, Fail
         let [rgp, mcp] = rates.map(median);
         println!("{connections:<12} {rgp:>10.0} {mcp:>10.0} {ratio:>8.2}");
         figures.push(Figure::told(format!("MCP over HTTP, {connections} connections"), mcp, "/s"));
-        figures.push(Figure::ratio(
-            format!("MCP over HTTP / RGP, rate at {connections} connections"),
-            ratio,
-            Some(BOUND),
-        ));
+        figures.push(Figure::ratio(format!("MCP over HTTP / RGP, rate at {connections} connections"), ratio, None));
     }
     Ok(figures)
 }

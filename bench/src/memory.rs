@@ -20,8 +20,6 @@ use crate::{
 
 /// Of an idle gateway with ten packs, in megabytes.
 const IDLE: Bound = Bound::AtMost(40.0);
-/// Of a call that waits, in kilobytes.
-const PARKED: Bound = Bound::AtMost(150.0);
 /// How much more there may be after the calls than before.
 const GROWTH: Bound = Bound::AtMost(1.05);
 
@@ -48,7 +46,7 @@ pub(crate) fn measure(packs: &Packs, args: &str) -> Result<Vec<Figure>, Failure>
     println!("a call that waits in a host function: {parked:.0} kB");
     Ok(vec![
         Figure { name: "gateway, idle with ten packs".into(), value: idle, unit: "MB", bound: Some(IDLE) },
-        Figure { name: "a call that waits in a host function".into(), value: parked, unit: "kB", bound: Some(PARKED) },
+        Figure::told("a call that waits in a host function", parked, "kB"),
         Figure::ratio("memory after a million calls / before", growth, Some(GROWTH)),
     ])
 }
