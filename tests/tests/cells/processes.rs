@@ -246,6 +246,15 @@ fn alive(mark: &str) -> usize {
     lines.filter(|line| line.split(|byte| *byte == 0).any(|argument| argument == mark.as_bytes())).count()
 }
 
+/// Waits for so many of them: a process that is just starting a program has no arguments for a moment.
+async fn there(mark: &str, count: usize) {
+    let begun = Instant::now();
+    while alive(mark) < count {
+        assert!(begun.elapsed() < PATIENCE, "{mark} is not there");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 async fn gone(mark: &str) {
     let begun = Instant::now();
     while alive(mark) > 0 {
@@ -278,7 +287,7 @@ async fn a_cell_ends_with_everything_in_it() {
     for dropped in [false, true] {
         let mut running = setup.start().await;
         assert_eq!(first_line(&mut running).await, "ready");
-        assert!(alive(&mark) >= 2);
+        there(&mark, 2).await;
         if dropped {
             drop(running);
         } else {
@@ -299,7 +308,7 @@ async fn a_cell_ends_with_everything_in_it() {
     let mut control = Command::new(&setup.cell.program);
     let mut control = control.args(&setup.cell.args).stdout(Stdio::null()).spawn().unwrap();
     control.wait().unwrap();
-    assert_eq!(alive(&mark), 1);
+    there(&mark, 1).await;
     let pids = fs::read_dir("/proc").unwrap().flatten().filter(|process| {
         let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
         line.split(|byte| *byte == 0).any(|argument| argument == mark.as_bytes())
@@ -316,6 +325,7 @@ async fn a_cell_ends_when_rig_is_killed() {
     let mark = format!("killed-{}", std::process::id());
     let mut running = Setup::python(STUBBORN, &[&mark]).start().await;
     assert_eq!(first_line(&mut running).await, "ready");
+    there(&mark, 1).await;
     // The process that stands between rig and the cell ends like any other whose parent is gone.
     let between = between(&mark);
     Command::new("kill").arg("-9").arg(between.to_string()).status().unwrap();
