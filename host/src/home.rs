@@ -144,6 +144,23 @@ impl Home {
     }
 }
 
+/// A file with these bytes in a private folder, written whole. Its name must follow from its bytes: one that is there and right stays, so
+/// that nothing changes under a process that reads it.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn keep(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<PathBuf> {
+    let path = folder.join(name);
+    if fs::read(&path).is_ok_and(|there| there == bytes) {
+        return Ok(path);
+    }
+    private_dir(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.persist(&path)?;
+    Ok(path)
+}
+
 /// Makes a folder that only this user can enter, or checks that an existing one is such a folder.
 ///
 /// # Errors

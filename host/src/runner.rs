@@ -149,9 +149,7 @@ impl RunnerError {
             Self::Cell(cell::Error::Program { .. }) => {
                 "look whether the interpreter is still there; `rig install` puts the environment together again".into()
             }
-            Self::Cell(error) => {
-                error.hint().unwrap_or_else(|| "`rig doctor` shows what this machine has".into()).replace("PACK", pack)
-            }
+            Self::Cell(error) => error.hint(pack).unwrap_or_else(|| "`rig doctor` shows what this machine has".into()),
             Self::Trust(_) => "check the files that `network.extra_ca` names in rig.yaml".into(),
             Self::Scratch(_) => "check that rig's home has space and belongs to you".into(),
             Self::Pack { log, .. } => match log.iter().rev().find(|line| !line.trim().is_empty()) {

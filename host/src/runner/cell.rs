@@ -216,12 +216,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// What to do next.
+    /// What to do next, about that pack.
     #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self, pack: &str) -> Option<String> {
         match self {
             Self::Missing { layer, .. } => Some(format!(
-                "{}; or set `isolation: {{PACK: reduced}}` in rig.yaml, which runs it with the layers that are left",
+                "{}; or set `isolation: {{{pack}: reduced}}` in rig.yaml, which runs it with the layers that are left",
                 layer.how()
             )),
             Self::System => Some("run rig on Linux, in a virtual machine for example".into()),

@@ -39,14 +39,7 @@ pub(super) fn variables(gate: &Gate, folder: &Path) -> io::Result<(Variables, Op
         bundle.push(b'\n');
         bundle.extend(fs::read(path).map_err(named)?);
     }
-    // By its content, so that it is written once, and not changed under a process that reads it.
-    let path = folder.join(format!("authorities-{}.pem", &Sha256::of(&bundle).hex()[..32]));
-    if fs::read(&path).ok().as_ref() != Some(&bundle) {
-        home::private_dir(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        io::Write::write_all(&mut file, &bundle)?;
-        file.persist(&path)?;
-    }
+    let path = home::keep(folder, &format!("authorities-{}.pem", &Sha256::of(&bundle).hex()[..32]), &bundle)?;
     let variables = VARIABLES.iter().map(|name| (name.into(), path.clone().into()));
     Ok((variables.collect(), Some(path)))
 }

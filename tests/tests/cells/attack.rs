@@ -122,7 +122,7 @@ impl Setup {
     }
 
     pub(crate) async fn start(&self) -> Running {
-        self.cell.spawn().await.unwrap_or_else(|error| panic!("{error}\n{:?}", error.hint()))
+        self.cell.spawn().await.unwrap_or_else(|error| panic!("{error}\n{:?}", error.hint("x")))
     }
 
     /// Runs the program in the cell to its end.

@@ -254,7 +254,10 @@ def attempt(label, family, kind, address):
     try:
         with socket.socket(family, kind) as one:
             one.settimeout(5)
-            one.connect(address); one.send(b'canary')
+            one.connect(address)
+            # Whoever answers may have hung up again: the connection was made.
+            try: one.send(b'canary')
+            except (BrokenPipeError, ConnectionResetError): pass
             print('sent', label)
     except OSError as error: print('no', label, error.strerror or error)
 STREAM, DATAGRAM = socket.SOCK_STREAM, socket.SOCK_DGRAM

@@ -57,7 +57,7 @@ attempt('the proxy', lambda: urllib.request.urlopen('http://evil.example/').read
     assert!(matches!(error, Error::Missing { layer: Layer::Namespaces, .. }), "{error:?}");
     let text = error.to_string();
     assert!(text.starts_with("full isolation is not possible here: namespaces ("), "{text}");
-    assert!(error.hint().unwrap().contains("set `isolation: {PACK: reduced}` in rig.yaml"));
+    assert!(error.hint("x").unwrap().contains("set `isolation: {x: reduced}` in rig.yaml"));
 
     setup.cell.level = Isolation::Reduced;
     let running = setup.start().await;

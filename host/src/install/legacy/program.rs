@@ -4,7 +4,6 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -24,7 +23,7 @@ use super::{
 };
 use crate::{
     egress::Reach,
-    home::{Home, private_dir},
+    home::{self, Home},
     runner::{Program, cell::CellLimits},
 };
 
@@ -153,16 +152,5 @@ fn bare(home: &Home, program: PathBuf, args: Vec<OsString>, read_only: Vec<PathB
 /// The file of a runner, in a folder that is named by its bytes.
 fn runner(home: &Home, name: &str, text: &str) -> Result<PathBuf, LegacyError> {
     let folder = home.root().join("cache").join("runners").join(&Sha256::of(text.as_bytes()).hex()[..32]);
-    let path = folder.join(name);
-    if fs::read(&path).is_ok_and(|bytes| bytes == text.as_bytes()) {
-        return Ok(path);
-    }
-    let write = || {
-        private_dir(&folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(&folder)?;
-        std::io::Write::write_all(&mut file, text.as_bytes())?;
-        file.persist(&path).map_err(|error| error.error)
-    };
-    write().map_err(|source| LegacyError::io("write", &path, source))?;
-    Ok(path)
+    home::keep(&folder, name, text.as_bytes()).map_err(|source| LegacyError::io("write", &folder.join(name), source))
 }
