@@ -17,8 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use subtle::ConstantTimeEq as _;
 use tokio::{
     io::{AsyncRead, AsyncWrite, copy_bidirectional},
-    net::{TcpListener, TcpStream},
-    sync::OwnedSemaphorePermit,
+    net::TcpListener,
     task::JoinSet,
 };
 
@@ -34,8 +33,13 @@ type Answer = Response<Either<Full<Bytes>, Incoming>>;
 pub(super) async fn requests(shared: Arc<Shared>, listener: TcpListener) {
     let mut open = JoinSet::new();
     loop {
-        let Some((stream, room)) = accepted(&shared, &listener).await else { return };
+        let Ok(room) = Arc::clone(&shared.room).acquire_owned().await else { return };
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
         while open.try_join_next().is_some() {}
+        let _ = stream.set_nodelay(true);
         let shared = Arc::clone(&shared);
         open.spawn(async move {
             let passages = tokio::sync::Mutex::new(JoinSet::new());
@@ -57,27 +61,17 @@ pub(super) async fn requests(shared: Arc<Shared>, listener: TcpListener) {
     }
 }
 
-/// The next connection, once there is room for it. Nothing when there will be none.
-async fn accepted(shared: &Shared, listener: &TcpListener) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-    let room = Arc::clone(&shared.room).acquire_owned().await.ok()?;
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let _ = stream.set_nodelay(true);
-                return Some((stream, room));
-            }
-            // No descriptor is free, or the other side is gone already.
-            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-        }
-    }
-}
-
 /// Passes connections to a granted port on, until it is dropped.
 pub(super) async fn connections(shared: Arc<Shared>, port: u16, listener: TcpListener) {
     let mut open = JoinSet::new();
     loop {
-        let Some((stream, room)) = accepted(&shared, &listener).await else { return };
+        let Ok(room) = Arc::clone(&shared.room).acquire_owned().await else { return };
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
         while open.try_join_next().is_some() {}
+        let _ = stream.set_nodelay(true);
         let host = stream.local_addr().ok().and_then(|address| shared.names.host(address.ip()));
         let shared = Arc::clone(&shared);
         open.spawn(async move {
